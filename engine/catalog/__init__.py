@@ -1,0 +1,1 @@
+"""Devices, credentials, policies, profiles, zones: what is managed."""

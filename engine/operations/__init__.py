@@ -1,0 +1,1 @@
+"""The life of an operation: request, approve, claim, attempt, retry, finish, cascade."""

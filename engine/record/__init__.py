@@ -1,0 +1,1 @@
+"""The audit chain, and events out, all from one outbox."""

@@ -1,0 +1,1 @@
+"""Tables' base, sessions, migrations: one port, SQLite and PostgreSQL."""

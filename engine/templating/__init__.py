@@ -1,0 +1,1 @@
+"""Tag grammar, typed values, native header, versions, linter."""

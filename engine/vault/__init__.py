@@ -1,0 +1,1 @@
+"""Secrets at rest: sealing, key providers, versions, the escrow journal."""

@@ -1,0 +1,46 @@
+"""Executors by name, found through the entry point group `keyturn.executors`."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.metadata import entry_points
+
+from executors.contract import CONTRACT_VERSION, Executor
+
+GROUP = "keyturn.executors"
+
+
+class UnknownExecutor(LookupError):
+    """No installed package offers an executor of that name."""
+
+    def __init__(self, name: str) -> None:
+        known = ", ".join(names()) or "none"
+        super().__init__(f"no executor named {name!r} is installed; known: {known}. Install the package that offers it")
+
+
+class WrongContract(TypeError):
+    """An installed executor was built for another version of the contract."""
+
+    def __init__(self, name: str, theirs: object) -> None:
+        super().__init__(
+            f"executor {name!r} speaks contract version {theirs}, this engine {CONTRACT_VERSION};"
+            " install a release of it made for this engine"
+        )
+
+
+def names() -> tuple[str, ...]:
+    """All installed executors, sorted."""
+    return tuple(sorted({entry.name for entry in entry_points(group=GROUP)}))
+
+
+@cache
+def load(name: str) -> Executor:
+    """The executor of that name, made once a process. Raises UnknownExecutor, WrongContract."""
+    found = [entry for entry in entry_points(group=GROUP) if entry.name == name]
+    if not found:
+        raise UnknownExecutor(name)
+    executor: Executor = found[0].load()()
+    version = getattr(executor, "contract_version", None)
+    if version != CONTRACT_VERSION:
+        raise WrongContract(name, version)
+    return executor

@@ -1,0 +1,188 @@
+"""A parsed ssh template: commands with their options, and those commands ready to be sent with values in place."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from executors.contract import (
+    COMMON_ENCODERS,
+    Outcome,
+    Rendered,
+    Section,
+    TemplateError,
+    Text,
+    Values,
+    join,
+    one_line,
+    tags_of,
+)
+
+
+class Way(StrEnum):
+    """How a command reaches the target."""
+
+    RUN = "run"  # exec channel, no terminal
+    DIALOGUE = "dialogue"  # exec channel on a terminal
+    SHELL = "shell"  # the login shell on a terminal, no command
+
+
+def field_of_line(value: str) -> str:
+    """One field of a `name:value` line, as chpasswd(8) reads it: it splits at the first colon."""
+    if ":" in value:
+        raise ValueError("it holds a colon, which would end the field")
+    return one_line(value)
+
+
+ENCODERS = {**COMMON_ENCODERS, "field": field_of_line}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """When `prompt` appears, send `text` and a newline; one that is not `required` may never be asked."""
+
+    prompt: Text
+    text: Text
+    required: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """Output that holds `text` ends the command with `outcome`."""
+
+    outcome: Outcome
+    text: Text
+
+
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """Output that holds `text` says the fact and ends the section well, whatever the exit status."""
+
+    name: str
+    value: str
+    text: Text
+
+
+@dataclass(frozen=True, slots=True)
+class Capture:
+    """The first group of `pattern` is the fact `name`, translated by `results` if there are any."""
+
+    name: str
+    pattern: re.Pattern[str]
+    results: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One directive with its options. `exits` maps exit statuses; the key None stands for every other non-zero one."""
+
+    line: int
+    way: Way
+    text: Text = ()
+    inputs: tuple[Text, ...] = ()
+    answers: tuple[Answer, ...] = ()
+    refusals: tuple[Ending, ...] = ()
+    repeats: tuple[Ending, ...] = ()
+    tellings: tuple[Telling, ...] = ()
+    exits: Mapping[int | None, Outcome] = field(default_factory=dict)
+    expects: tuple[Text, ...] = ()
+    captures: tuple[Capture, ...] = ()
+    timeout: float | None = None
+
+    @property
+    def texts(self) -> tuple[Text, ...]:
+        """Every text in which a tag may stand."""
+        answers = [text for each in self.answers for text in (each.prompt, each.text)]
+        endings = [each.text for each in (*self.refusals, *self.repeats, *self.tellings)]
+        return (self.text, *self.inputs, *answers, *endings, *self.expects)
+
+    def render(self, values: Values) -> Script:
+        """Put the values in their places. Raises TemplateError, naming the line, for one that cannot stand there."""
+        try:
+            return Script(
+                command=self,
+                text=_rendered(self.text, values, "sh"),
+                inputs=tuple(_rendered(text, values, "line") for text in self.inputs),
+                answers=tuple(
+                    (_needle(each.prompt, values), _rendered(each.text, values, "line")) for each in self.answers
+                ),
+                refusals=tuple((_needle(each.text, values), each.outcome) for each in self.refusals),
+                repeats={_needle(each.text, values): each.outcome for each in self.repeats},
+                tellings=tuple((_needle(each.text, values), each) for each in self.tellings),
+                expects=tuple(_needle(text, values) for text in self.expects),
+            )
+        except TemplateError as error:
+            raise TemplateError(self.line, error.reason) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A command with the values of one operation in their places."""
+
+    command: Command
+    text: Rendered
+    inputs: tuple[Rendered, ...]
+    answers: tuple[tuple[str, Rendered], ...]
+    refusals: tuple[tuple[str, Outcome], ...]
+    repeats: Mapping[str, Outcome]
+    tellings: tuple[tuple[str, Telling], ...]
+    expects: tuple[str, ...]
+
+    @property
+    def shown(self) -> str:
+        """The directive for people, secrets masked."""
+        return f"{self.command.way} {self.text.shown}".rstrip()
+
+    def describe(self) -> list[str]:
+        inputs = [f"  input {each.shown}" for each in self.inputs]
+        answers = [
+            f'  {"answer" if answer.required else "maybe"} "{prompt}" {text.shown}'
+            for answer, (prompt, text) in zip(self.command.answers, self.answers, strict=True)
+        ]
+        return [self.shown, *answers, *inputs]
+
+
+@dataclass(frozen=True, slots=True)
+class SshProgram:
+    """A parsed body. Immutable."""
+
+    sections: Mapping[Section, tuple[Command, ...]]
+
+    @property
+    def tags(self) -> frozenset[str]:
+        commands = [command for section in self.sections.values() for command in section]
+        return frozenset[str]().union(*(tags_of(text) for command in commands for text in command.texts))
+
+    def has(self, section: Section) -> bool:
+        return bool(self.sections.get(section))
+
+    def render(self, section: Section, values: Values) -> tuple[Script, ...]:
+        """The whole section with values in place, so that a bad value is found before the first line is sent."""
+        return tuple(command.render(values) for command in self.sections.get(section, ()))
+
+    def describe(self, values: Values) -> Sequence[str]:
+        """The lines that a dry run shows, secrets masked. Raises TemplateError if a value cannot stand where it is used."""
+        lines: list[str] = []
+        for section in self.sections:
+            lines.append(f"[{section}]")
+            lines += [line for script in self.render(section, values) for line in script.describe()]
+        return lines
+
+
+def _rendered(text: Text, values: Values, default: str) -> Rendered:
+    rendered = join(text, values, ENCODERS, default)
+    try:
+        rendered.wire.reveal().encode()
+    except UnicodeEncodeError:
+        raise TemplateError(0, "a value holds half a character (a lone surrogate), which UTF-8 cannot carry") from None
+    return rendered
+
+
+def _needle(text: Text, values: Values) -> str:
+    """A text that is looked for in the output; an empty one would be found at once."""
+    needle = join(text, values, ENCODERS, "raw").wire.reveal()
+    if not needle:
+        raise TemplateError(0, "the text to look for is empty")
+    return needle
