@@ -1,4 +1,4 @@
-"""What the engine wants of every executor and no executor should have to know: redaction, traces, the deadline."""
+"""What the engine wants of every executor and none has to know: redaction, traces, the deadline."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ from executors.contract import (
 T = TypeVar("T")
 
 MESSAGE_LIMIT = 4_096  # characters; a message is a sentence, whatever a target answers
-FACT_COUNT, FACT_LIMIT, NAME_LIMIT = 32, 4_096, 256  # captured facts, characters of one, of its name
+FACT_COUNT, FACT_LIMIT, NAME_LIMIT = 32, 4_096, 256  # facts of one report, characters of one, of its name
 STEP_COUNT, STEP_LIMIT = 256, 512  # steps of one report, characters shown of one
 # at 6 bytes a character, the worst that JSON makes of one, a report stays below 2 MiB and so fits in a frame
 
 
 def boottime() -> float:
-    """Seconds since boot, time asleep included (clock_gettime(2), CLOCK_BOOTTIME); the same clock in all processes."""
+    """Seconds since boot, sleep included (clock_gettime(2), CLOCK_BOOTTIME); one clock for all processes."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
@@ -82,9 +82,9 @@ class _AroundConnection:
 
 
 class Redacted(Around):
-    """Messages, facts and shown steps leave redacted and bounded: an executor quotes targets, and targets echo."""
+    """Messages, facts and shown steps leave redacted and bounded: executors quote targets, targets echo."""
 
-    def guard(self, verb: str, transcript: Transcript, call: Callable[[], T]) -> T:  # noqa: ARG002 - the hook's shape
+    def guard(self, verb: str, transcript: Transcript, call: Callable[[], T]) -> T:  # noqa: ARG002 - the hook
         try:
             return _clean(call(), transcript.redact)
         except Failure as failure:
@@ -116,7 +116,7 @@ class Bounded(Around):
         super().__init__(inner)
         self._deadline = deadline
 
-    def guard(self, verb: str, transcript: Transcript, call: Callable[[], T]) -> T:  # noqa: ARG002 - the hook's shape
+    def guard(self, verb: str, transcript: Transcript, call: Callable[[], T]) -> T:  # noqa: ARG002 - the hook
         if boottime() >= self._deadline:
             raise Failure(Outcome.TIMEOUT, f"the deadline passed before {verb} began; nothing of it was done")
         return call()
@@ -140,7 +140,10 @@ def _clean(result: T, redact: Callable[[str], str]) -> T:
             result.outcome,
             _cut(result.message, MESSAGE_LIMIT, redact),
             {_cut(name, NAME_LIMIT, redact): _cut(fact, FACT_LIMIT, redact) for name, fact in facts},
-            tuple(replace(step, shown=_cut(step.shown, STEP_LIMIT, redact)) for step in result.steps[:STEP_COUNT]),
+            tuple(
+                replace(step, shown=_cut(step.shown, STEP_LIMIT, redact))
+                for step in result.steps[:STEP_COUNT]
+            ),
         )
     return cleaned  # type: ignore[no-any-return]
 

@@ -10,15 +10,30 @@ from executors.contract import CONTRACT_VERSION, Executor
 GROUP = "keyturn.executors"
 
 
-class UnknownExecutor(LookupError):
+class ExecutorUnavailable(LookupError):
+    """An executor cannot be had; the message says what to install or mend."""
+
+
+class UnknownExecutor(ExecutorUnavailable):
     """No installed package offers an executor of that name."""
 
     def __init__(self, name: str) -> None:
         known = ", ".join(names()) or "none"
-        super().__init__(f"no executor named {name!r} is installed; known: {known}. Install the package that offers it")
+        super().__init__(
+            f"no executor named {name!r} is installed; known: {known}. Install one that offers it"
+        )
 
 
-class WrongContract(TypeError):
+class BrokenExecutor(ExecutorUnavailable):
+    """An installed executor does not load, for example because an extra is missing."""
+
+    def __init__(self, name: str, reason: Exception) -> None:
+        super().__init__(
+            f"executor {name!r} does not load: {reason}. Install its package again, with its extra"
+        )
+
+
+class WrongContract(ExecutorUnavailable):
     """An installed executor was built for another version of the contract."""
 
     def __init__(self, name: str, theirs: object) -> None:
@@ -35,11 +50,14 @@ def names() -> tuple[str, ...]:
 
 @cache
 def load(name: str) -> Executor:
-    """The executor of that name, made once a process. Raises UnknownExecutor, WrongContract."""
+    """The executor of that name, made once a process. Raises ExecutorUnavailable."""
     found = [entry for entry in entry_points(group=GROUP) if entry.name == name]
     if not found:
         raise UnknownExecutor(name)
-    executor: Executor = found[0].load()()
+    try:
+        executor: Executor = found[0].load()()
+    except (ImportError, AttributeError) as error:
+        raise BrokenExecutor(name, error) from error
     version = getattr(executor, "contract_version", None)
     if version != CONTRACT_VERSION:
         raise WrongContract(name, version)

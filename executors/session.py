@@ -1,6 +1,7 @@
 """One job on one target: the executor's verbs in the order in which they can be called, every end typed.
 
-The order itself is the change protocol's; the process is the caller's: the executor child or `keyturn template run`.
+The order itself is the change protocol's; the process is the caller's: the executor child or `keyturn
+template run`.
 """
 
 from __future__ import annotations
@@ -39,8 +40,9 @@ WHOLE_LIMIT = 512 * 1024  # characters of the whole: 6 bytes each at worst in JS
 class Job:
     """What one session may do, and with what.
 
-    `login` makes the change; without it there is no connection and only `prove` does anything. `redact` are secrets to
-    hide beyond those in `values` and logins. `deadline` is in seconds from now, for everything together.
+    `login` makes the change; without it there is no connection and only `prove` does anything. `redact` are
+    secrets to hide beyond those in `values` and logins. `deadline` is in seconds from now, for everything
+    together.
     """
 
     executor: str
@@ -83,10 +85,7 @@ class Session:
 
     def prove(self, login: Login, plan: ProofPlan) -> Proof:
         """Try `login` once on a fresh connection."""
-        secrets = [login.secret, *([plan.via.secret] if plan.via else [])]
-        self._secrets += secrets
-        transcript = Transcript(self._secrets, PROOF_LIMIT)
-        self._proofs.append(transcript)
+        transcript = self._transcript_for([login.secret, *([plan.via.secret] if plan.via else [])])
         found: list[Proof] = []
 
         def attempt() -> Report:
@@ -99,7 +98,7 @@ class Session:
     def transcript(self) -> str:
         """Everything said so far. Redacted as one text with every secret the session has held by now."""
         whole = "".join(each.text() for each in (self._transcript, *self._proofs))
-        return Redactor(self._secrets).redact(whole)[:WHOLE_LIMIT]
+        return (Redactor(self._secrets).redact(whole) if self._proofs else whole)[:WHOLE_LIMIT]
 
     def close(self) -> None:
         connection, self._connection = self._connection, None
@@ -114,6 +113,15 @@ class Session:
     ) -> None:
         self.close()
 
+    def _transcript_for(self, secrets: list[Secret]) -> Transcript:
+        """The session's own where it knows these secrets; making a redactor costs as much as a fork."""
+        new = [secret for secret in secrets if secret not in self._secrets]
+        if not new:
+            return self._transcript
+        self._secrets += new
+        self._proofs.append(Transcript(self._secrets, PROOF_LIMIT))
+        return self._proofs[-1]
+
     def _prepare(self) -> Report:
         job = self._job
         program = self._executor.parse(job.body, job.first_line)
@@ -127,7 +135,9 @@ class Session:
 
     def _run(self, section: Section) -> Report:
         if self._program is None or self._connection is None:
-            raise Failure(Outcome.UNREACHABLE, f"not logged in, so {section.value} was not run; prepare first")
+            raise Failure(
+                Outcome.UNREACHABLE, f"not logged in, so {section.value} was not run; prepare first"
+            )
         if not self._program.has(section):
             if section is Section.CHANGE:
                 raise TemplateError(0, "it has no lines that change anything; add them")
@@ -135,9 +145,10 @@ class Session:
         return self._connection.run(self._program, section, self._job.values)
 
     def _typed(self, step: Callable[[], Report]) -> Report:
-        """Every end as a report. The broad `except` stands here alone: executors are plug-ins and drive libraries that
-        raise what they like, and what they raise may quote a secret, so only its class is named. It is bounded by
-        covering a single verb of a single executor; what it hides is answered with UNKNOWN, which a probe settles.
+        """Every end as a report. The broad `except` stands here alone: executors are plug-ins and drive
+        libraries that raise what they like, and what they raise may quote a secret, so only its class is
+        named. It is bounded by covering a single verb of a single executor; what it hides is answered with
+        UNKNOWN, which a probe settles.
         """
         try:
             return step()
@@ -148,7 +159,7 @@ class Session:
         except Exception as error:  # noqa: BLE001 - see above
             return Report(
                 Outcome.UNKNOWN,
-                f"the executor {self._job.executor} failed inside ({type(error).__name__}); report it to its author",
+                f"the executor {self._job.executor} failed inside ({type(error).__name__}); tell its author",
             )
 
 

@@ -169,10 +169,10 @@ class _Numbering:
         return text
 
     def _count_from(self, state: _State) -> int:
-        if not state.left:
-            return 1
         if sum(state.owed) > state.left:
             return 0
+        if not state.left:
+            return 1
         total = 0
         # Any character of the last class stands for the last one: the count is the same for all of them.
         for characters, after in self._steps(state, self._classes[state.last][:1] if state.last >= 0 else ""):

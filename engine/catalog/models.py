@@ -119,7 +119,6 @@ credential = Table(
     reference("reconcile_id", "credential", nullable=True),
     reference("parent_id", "credential", nullable=True),
     Column("link", String(8)),  # same | own
-    Column("change_again", Boolean, nullable=False, default=False),
     Column("parent_version", Integer),  # a `same` child: the parent's version that it must get
     moment("next_due", nullable=True),
     moment("created"),

@@ -7,9 +7,7 @@ import unicodedata
 from dataclasses import dataclass
 from typing import Final
 
-MAX_USERNAME: Final = (
-    256  # characters; AD's userPrincipalName may hold 1024, no known login accepts more than 256
-)
+MAX_USERNAME: Final = 255  # characters, as the account's column; Linux stops at 32, AD's logon names at 256
 DEVICE: Final = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9._:-]{0,252}[A-Za-z0-9_:])?")
 LABEL: Final = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9._-]{0,62}[A-Za-z0-9_])?")  # domains and services
 

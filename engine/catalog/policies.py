@@ -49,8 +49,9 @@ class LockoutBudget(_Data):
 
 
 class PolicyData(_Data):
-    """How strong and how patient. A change takes up to `settle_seconds` to show everywhere on the target, and the
-    old secret may still open for `overlap_seconds`."""
+    """How strong and how patient. A change takes up to `settle_seconds` to show everywhere on the target; the
+    old secret may still open for `overlap_seconds`.
+    """
 
     generator: GeneratorRules = GeneratorRules()
     retry: Retry = Retry()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from types import MappingProxyType
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Final
+
+from pydantic import BaseModel, ConfigDict, Field, field_serializer
 
 from engine.catalog.states import Action, CredentialKind, LoginAs
 from executors.contract import ProofKind
@@ -23,8 +24,13 @@ class ProfileTie(LookupError):
     code = "profile_tie"
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class _Rules(BaseModel):
+    """Stored as JSON: `model_dump(mode="json")` and `model_validate` are each other's inverse."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Match(_Rules):
     """What a profile asks of a credential and its device; None and no tags ask for nothing. Ignores case."""
 
     vendor: str | None = None
@@ -33,20 +39,30 @@ class Match:
     kind: CredentialKind | None = None
     tags: frozenset[str] = frozenset()
 
+    @field_serializer("tags", when_used="json")
+    def _in_order(self, tags: frozenset[str]) -> list[str]:
+        return sorted(tags)
 
-@dataclass(frozen=True, slots=True)
-class Profile:
-    """`service` names the device's service, and so the port, to connect to. `login` None: any."""
 
-    name: str
+class Profile(_Rules):
+    """`service` names the device's service, and so the port, to connect to. `login` None: any.
+
+    The last three are what is known of the platform, as in `engine.catalog.policies`; a policy may be
+    stricter.
+    """
+
+    name: str = Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=64)
     executor: str
     service: str
-    templates: Mapping[Action, str]
-    priority: int = 0
+    templates: dict[Action, str]
+    priority: int = Field(default=0, strict=True)
     match: Match = Match()
     login: LoginAs | None = None
     proof: ProofKind = ProofKind.LOGIN
-    options: Mapping[str, str | int | float | bool] = field(default_factory=dict)
+    options: dict[str, str | int | float | bool] = Field(default_factory=dict)
+    lockout_threshold: int | None = Field(default=None, strict=True, ge=1)
+    settle_seconds: float = Field(default=0.0, strict=True, ge=0, allow_inf_nan=False)
+    overlap_seconds: float = Field(default=0.0, strict=True, ge=0, allow_inf_nan=False)
 
     @property
     def specificity(self) -> int:
@@ -135,12 +151,45 @@ def _described(facts: ProfileFacts) -> str:
     return "a credential with " + "; ".join(f"{name}: {value}" for name, value in known.items() if value)
 
 
-_PASSWORD: Final = Match(kind=CredentialKind.PASSWORD)
+# Local Linux accounts lock only where pam_faillock is configured. Its own default is 3 (faillock.conf(5),
+# `deny`): where that is in force, a policy says so and wins.
+_LINUX_THRESHOLD: Final = 5
 
 
-def _shipped(name: str, executor: str, login: LoginAs, **templates: str) -> Profile:
-    by_action = {Action(action): template for action, template in templates.items()}
-    return Profile(name, executor, executor, MappingProxyType(by_action), match=_PASSWORD, login=login)
+def _shipped(name: str, service: str, login: LoginAs, templates: dict[Action, str]) -> Profile:
+    return Profile(
+        name=name,
+        executor=service,
+        service=service,
+        templates=templates,
+        match=Match(kind=CredentialKind.PASSWORD),
+        login=login,
+        lockout_threshold=_LINUX_THRESHOLD if service == "ssh" else None,
+    )
 
 
-SHIPPED: Final = ()
+SHIPPED: Final = (
+    _shipped("linux-own-password", "ssh", LoginAs.SELF, {Action.CHANGE_SECRET: "linux-own-password"}),
+    _shipped(
+        "linux-by-root",
+        "ssh",
+        LoginAs.ROOT,
+        {
+            Action.CHANGE_SECRET: "linux-by-root",
+            Action.ACTIVATE: "linux-unlock-by-root",
+            Action.DEACTIVATE: "linux-lock-by-root",
+        },
+    ),
+    _shipped(
+        "linux-by-sudoer",
+        "ssh",
+        LoginAs.OTHER,
+        {
+            Action.CHANGE_SECRET: "linux-by-sudoer",
+            Action.ACTIVATE: "linux-unlock-by-sudoer",
+            Action.DEACTIVATE: "linux-lock-by-sudoer",
+        },
+    ),
+    _shipped("fake-own", "fake", LoginAs.SELF, {Action.CHANGE_SECRET: "fake-own-password"}),
+    _shipped("fake-by-admin", "fake", LoginAs.OTHER, {Action.CHANGE_SECRET: "fake-by-admin"}),
+)

@@ -33,7 +33,8 @@ operation = Table(
     Column("template_id", Integer),
     Column("template_sha256", String(64)),
     Column("committed", Boolean, nullable=False, default=False),  # only `persist` is missing
-    Column("refused", Json, nullable=False),  # versions refused since the last change request
+    Column("refused", Json, nullable=False),  # versions refused since the last change request …
+    Column("reply", String(16)),  # … and what that request was told
     moment("created"),
     moment("started", nullable=True),
     moment("finished", nullable=True),

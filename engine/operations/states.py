@@ -77,7 +77,7 @@ def move(
     changed = connection.execute(
         update(operation)
         .where(operation.c.id == operation_id, operation.c.state == current)
-        .values(state=after, **values)
+        .values(state=after, reason=reason, **values)
     )
     if changed.rowcount != 1:
         raise StaleTransition(operation_id, str(current), after)

@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Column, Connection, String
+from sqlalchemy import Column, Connection, String, func, select
 
 from engine.record.errors import NotRecordable
 from engine.record.models import audit_entry
@@ -37,15 +37,17 @@ def write(
     """
     texts = {"actor": actor, "action": action, "object": object, "outcome": outcome}
     for name, text in texts.items():
-        _check_column(name, text)
-    values = {
-        **texts,
-        "operation_id": operation_id,
-        "epoch": epoch,
-        "details": flat("details", details or {}),
-    }
-    inserted = connection.execute(audit_entry.insert().values(at=now(), **values).returning(audit_entry.c.id))
-    return int(inserted.scalar_one())
+        check_column(audit_entry.c[name], text)
+    inserting = audit_entry.insert().values(
+        **texts, at=now(), operation_id=operation_id, epoch=epoch, details=flat("details", details or {})
+    )
+    return int(connection.execute(inserting.returning(audit_entry.c.id)).scalar_one())
+
+
+def unsealed(connection: Connection) -> int:
+    """How many committed entries wait for `chain.append`."""
+    waiting = select(func.count()).where(audit_entry.c.sequence.is_(None))
+    return connection.execute(waiting).scalar_one()
 
 
 def flat(field: str, values: Mapping[str, Scalar]) -> dict[str, Scalar]:

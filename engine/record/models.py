@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Index, Integer, String, Table, Text
+from sqlalchemy import BigInteger, Column, Index, Integer, String, Table, Text
 
-from engine.store.metadata import Json, identity, metadata, moment, partial_index
+from engine.store.metadata import Json, metadata, moment, partial_index
+
+# A busy site writes more entries than 32 bits count. Only Integer makes a rowid on SQLite, which has 64.
+Count = BigInteger().with_variant(Integer(), "sqlite")
 
 # Written in the transaction of the change that they record; numbered and chained by one appender afterwards.
 audit_entry = Table(
     "audit_entry",
     metadata,
-    identity(),
+    Column("id", Count, primary_key=True),
     moment("at"),
     Column("actor", String(255), nullable=False),
     Column("action", String(64), nullable=False),
@@ -19,7 +22,7 @@ audit_entry = Table(
     Column("epoch", Integer),
     Column("outcome", String(32)),
     Column("details", Json, nullable=False),
-    Column("sequence", Integer, unique=True),
+    Column("sequence", Count, unique=True),
     Column("previous_hash", String(64)),
     Column("hash", String(64)),
     partial_index("ix_audit_entry_unsealed", "id", where="sequence IS NULL", unique=False),
@@ -30,14 +33,14 @@ audit_chain = Table(
     "audit_chain",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("sequence", Integer, nullable=False),
+    Column("sequence", Count, nullable=False),
     Column("hash", String(64), nullable=False),
 )
 
 outbox = Table(
     "outbox",
     metadata,
-    identity(),
+    Column("id", Count, primary_key=True),
     moment("at"),
     Column("kind", String(64), nullable=False),
     Column("operation_id", Integer),

@@ -1,8 +1,8 @@
 """Notices waiting to go out to SIEM, webhooks and requesters: the table is the queue.
 
-A notice is inserted in the transaction of what it tells, and stays until `delivered` marks it. Nothing in this
-version delivers: `callback`, the address that the requester gave, is kept with the notice until a sender
-exists.
+A notice is inserted in the transaction of what it tells, and stays until `delivered` marks it. Nothing in
+this version delivers: `callback`, the address that the requester gave, is kept with the notice until a
+sender exists.
 """
 
 from __future__ import annotations
@@ -38,13 +38,17 @@ def notice(
     callback: str | None = None,
 ) -> int:
     """Queue a notice and return its id. `payload` is flat, because SIEM formats are. Raises NotRecordable."""
-    texts = {"kind": kind} if callback is None else {"kind": kind, "callback": callback}
-    flat("notice", texts)
-    values = {**texts, "payload": flat("payload", payload), "operation_id": operation_id}
-    inserted = connection.execute(
-        outbox.insert().values(at=now(), due=now(), **values).returning(outbox.c.id)
+    check_column(outbox.c.kind, kind)
+    check_column(outbox.c.callback, callback)
+    inserting = outbox.insert().values(
+        at=now(),
+        due=now(),
+        kind=kind,
+        operation_id=operation_id,
+        payload=flat("payload", payload),
+        callback=callback,
     )
-    return int(inserted.scalar_one())
+    return int(connection.execute(inserting.returning(outbox.c.id)).scalar_one())
 
 
 def due(connection: Connection, limit: int) -> list[Notice]:

@@ -32,6 +32,7 @@ from engine.rotation.protocol import (
     MarkRefused,
     Mode,
     NotConnected,
+    NotJournaled,
     Persist,
     Persisted,
     Probe,
@@ -54,7 +55,7 @@ class Rotation:
     facts: Facts
     effect: Effect | None
     opened: int | None = None  # a version that opened since the last change request
-    reply: Reply | None = None  # to this claim's last change request
+    reply: Reply | None = None  # to the last change request, as far as anybody heard it
     connected: bool = False
     tried: frozenset[int] = field(default=frozenset())  # versions refused since the last change request
 
@@ -73,7 +74,7 @@ class Machine:
     """Stateless; a class only so that tests can break single rules in a subclass and see the loss found."""
 
     def begin(self, facts: Facts) -> Rotation:
-        state = Rotation(facts, None, tried=facts.refused)
+        state = Rotation(facts, None, reply=facts.reply, tried=facts.refused)
         if facts.committed or facts.goal in (Goal.ACTIVATE, Goal.DEACTIVATE):
             return self._connect(state)
         if facts.sent or facts.goal is Goal.VERIFY:
@@ -89,6 +90,8 @@ class Machine:
             case Journal(), Journaled(version):
                 facts = replace(state.facts, candidate=version, sent=False, refused=frozenset())
                 return self._connect(replace(state, facts=facts))
+            case Journal(replaces), NotJournaled():
+                return self._not_journaled(state, replaces)
             case Connect(), Connected():
                 return self._connected(replace(state, connected=True))
             case Connect(), NotConnected(reply):
@@ -114,6 +117,11 @@ class Machine:
 
     # Connecting and sending
 
+    def _not_journaled(self, state: Rotation, replaces: int | None) -> Rotation:
+        if replaces is None:
+            return self._close(state, Result.RETRY, Why.REPLY)
+        return self._close(state, Result.FAILED, Why.PROVEN_UNUSED, discard=replaces)
+
     def _connect(self, state: Rotation) -> Rotation:
         login = None
         if state.facts.mode is Mode.SELF:
@@ -123,6 +131,8 @@ class Machine:
     def _connected(self, state: Rotation) -> Rotation:
         if state.facts.committed:
             return replace(state, effect=Persist())
+        if state.facts.goal is Goal.CHANGE and state.facts.probes <= 0:
+            return self._undecided(state, Why.BUDGET)  # what cannot be proven is not sent
         return replace(state, effect=Mark(state.facts.candidate))
 
     def _not_connected(self, state: Rotation, reply: Reply) -> Rotation:
@@ -130,7 +140,7 @@ class Machine:
         if facts.committed:
             return self._close(state, Result.NOT_SAVED)
         if facts.sent:
-            return self._close(state, Result.IN_DOUBT, Why.UNREACHABLE)
+            return self._undecided(state, Why.UNREACHABLE)
         if reply is Reply.STOP:
             return self._close(state, Result.FAILED, Why.REPLY, discard=facts.candidate)
         return self._close(state, Result.RETRY, Why.REPLY)
@@ -145,7 +155,7 @@ class Machine:
         return self._close(state, Result.FAILED, Why.FORBIDDEN, discard=facts.candidate)
 
     def _applied(self, state: Rotation) -> Rotation:
-        if state.facts.goal is Goal.CHANGE:
+        if state.facts.goal in (Goal.CHANGE, Goal.VERIFY):
             return self._judge(state)
         current = state.facts.current
         if current is None:
@@ -240,7 +250,7 @@ class Machine:
         facts = state.facts
         pending = facts.candidate is not None and facts.sent
         result = Result.IN_DOUBT if pending else Result.RETRY
-        return replace(state, effect=Close(result, why, refused=state.tried))
+        return replace(state, effect=Close(result, why, refused=state.tried, reply=state.reply))
 
     # Ends
 

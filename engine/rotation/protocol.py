@@ -50,7 +50,9 @@ class Facts:
     """What the store holds when an operation is claimed.
 
     `history` is newest first. `budget` is how many refused probes an account may have in a window, `probes` how many of
-    them are left. `refused` are versions refused since the last change request, carried over from earlier claims.
+    them are left. `refused` are the versions refused since the last change request, `reply` is what that request was told:
+    the store keeps both per credential from a `Close` that carries them, and forgets both at the next `Mark`.
+    `resends` and `regenerations` are what is left to the *operation*: counted anew at each claim they would never end.
     """
 
     goal: Goal = Goal.CHANGE
@@ -63,6 +65,7 @@ class Facts:
     budget: int = 2
     probes: int = 2
     refused: frozenset[int] = frozenset()
+    reply: Reply | None = None
     resends: int = 2
     regenerations: int = 2
     overlap: bool = False  # the target may accept two secrets for a while
@@ -161,6 +164,7 @@ class Close:
     why: Why | None = None
     discard: int | None = None
     refused: frozenset[int] = frozenset()
+    reply: Reply | None = None
 
 
 Effect = Journal | Connect | Mark | Apply | Probe | Commit | Adopt | Persist | Close
@@ -172,6 +176,11 @@ Effect = Journal | Connect | Mark | Apply | Probe | Commit | Adopt | Persist | C
 @dataclass(frozen=True, slots=True)
 class Journaled:
     version: int
+
+
+@dataclass(frozen=True, slots=True)
+class NotJournaled:
+    """No room, or the journal cannot be written: nothing may be sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,6 +241,7 @@ class Fenced:
 
 Event = (
     Journaled
+    | NotJournaled
     | Connected
     | NotConnected
     | Marked

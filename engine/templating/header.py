@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import PurePath
 from types import MappingProxyType
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import yaml
 
@@ -111,7 +111,7 @@ def _native(lines: list[str], digest: str, path_hint: str) -> TemplateFile:
     body = "\n".join(lines[end + 1 :])
     if not body.strip():
         raise TemplateError(end + 1, f"{path_hint} has a header and no body")
-    header = _Header(_entries("\n".join(lines[1:end]) + "\n"))
+    header = _Header(_entries("\n".join(lines[1:end])))
     return TemplateFile(
         name=header.matching("name", _NAME, "lower-case words joined by '-', '.' or '/'"),
         executor=header.matching("executor", _EXECUTOR, "one lower-case word"),
@@ -192,8 +192,10 @@ def _one_of(key: str, scalar: Scalar, kind: type[E]) -> E:
 
 
 def _entries(header: str) -> Mapping[str, Entry]:
-    """Read YAML events, not objects: that keeps line numbers, finds duplicate keys, and leaves no room for the
-    types, anchors, tags and depth that no header needs."""
+    """Read YAML events, not objects.
+
+    That keeps line numbers, finds duplicate keys, and leaves no room for types, anchors, tags and depth.
+    """
     events = _events(header)
     for kind in (yaml.StreamStartEvent, yaml.DocumentStartEvent, yaml.MappingStartEvent):
         if not isinstance(event := next(events), kind):
@@ -239,9 +241,8 @@ def _events(header: str) -> Iterator[yaml.Event]:
                 raise TemplateError(_line(event), "YAML anchors, aliases and tags have no place in a header")
             yield event
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
         raise TemplateError(
-            mark.line + 2 if mark else 1, f"the header is not YAML: {error.problem}"
+            _file_line(error.problem_mark), f"the header is not YAML: {error.problem}"
         ) from None
     except (yaml.YAMLError, ValueError, OverflowError):
         # ReaderError for characters YAML forbids; ValueError and OverflowError for escapes beyond Unicode
@@ -249,5 +250,9 @@ def _events(header: str) -> Iterator[yaml.Event]:
 
 
 def _line(event: yaml.Event) -> int:
-    """Of the file: marks count from 0, and the header begins on line 2."""
-    return int(event.start_mark.line) + 2
+    return _file_line(event.start_mark)
+
+
+def _file_line(mark: Any) -> int:
+    """Of a yaml mark, if there is one; marks count from 0, and the header begins on line 2 of the file."""
+    return 1 if mark is None else int(mark.line) + 2

@@ -11,7 +11,7 @@ from engine.templating.header import TemplateFile, parse_file
 from engine.templating.tags import TAGS, known_tag
 from executors.contract import Executor, Program, TemplateError, ValueKind, parse_text, tags_of
 
-SUFFIX: Final = ".kt"
+SUFFIX: Final = ".template"
 
 
 def shipped() -> Iterator[TemplateFile]:
@@ -36,7 +36,7 @@ def _read(path: str, file: Traversable) -> TemplateFile:
 
 
 def load_and_check(file: TemplateFile, executor: Executor) -> Program:
-    """Parse the body by the executor's grammar; check it against header and executor. Raises TemplateError."""
+    """Parse the body by the executor's grammar; check it against header and executor. TemplateError."""
     if file.executor != executor.name:
         raise TemplateError(0, f"{file.name} is for the executor {file.executor}, not for {executor.name}")
     if file.action not in executor.capabilities.actions:

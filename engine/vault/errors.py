@@ -1,4 +1,4 @@
-"""What can go wrong with secrets at rest. No message holds a secret or a key, only names, paths and key ids."""
+"""What can go wrong with secrets at rest. Messages hold names, paths and key ids, never a secret or a key."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
 """The escrow journal: every candidate is on a second volume before the first byte goes to a target.
 
-One append-only file per process, named `HOST-BOOT-PID[-N].journal`; a file is never continued by another process.
-A record is one line, `LENGTH CHECKSUM JSON`: eight hexadecimal digits of the JSON's length in bytes, 32 of its
-SHA-256. JSON holds no raw line feed, so reading picks up again at the line after a damaged one. A last line without
-its line feed is a write that never returned: it is dropped. The secrets inside are sealed; the rest is in clear, for
-people who have nothing but `less`.
+One append-only file per process, named `HOST-BOOT-PID[-N].journal`; a file is never continued by another
+process. A record is one line, `LENGTH CHECKSUM JSON`: eight hexadecimal digits of the JSON's length in
+bytes, 32 of its SHA-256. JSON holds no raw line feed, so reading picks up again at the line after a damaged
+one. A last line without its line feed is a write that never returned: it is dropped. The secrets inside are
+sealed; the rest is in clear, for people who have nothing but `less`.
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ class JournalView:
 
 
 class JournalWriter:
-    """Appends to this process's file, from any thread. The file is made at the first append, the directory now.
+    """Appends to this process's file, from any thread. The file is made at the first append.
 
     The directory's parent must exist: making it would hide that the journal's volume is not mounted.
     """
@@ -229,7 +229,7 @@ class JournalWriter:
         try:
             os.fdatasync(self._descriptor)
         except OSError:
-            # Linux reports a write-back error once and then calls the lost pages clean: do not trust this file again.
+            # Linux reports a write-back error once and then calls the lost pages clean: no more of this file.
             self._abandon()
             raise
 
@@ -267,7 +267,7 @@ def read_all(where: Path | Iterable[Path]) -> JournalView:
 def _files(places: Iterable[Path]) -> Iterator[Path]:
     for place in places:
         if place.is_dir():
-            yield from sorted(place.glob("*.journal"))
+            yield from sorted(place.glob("*.journal"), key=lambda path: path.stem)
         else:
             yield place
 
@@ -279,8 +279,9 @@ def _entries(path: Path) -> Iterator[Record | Mark | Damage]:
             for line in file:
                 entry = _parse(line)
                 if isinstance(entry, str):
-                    entry = Damage(path, offset, len(line), entry, torn=not line.endswith(b"\n"))
-                yield entry
+                    yield Damage(path, offset, len(line), entry, torn=not line.endswith(b"\n"))
+                else:
+                    yield entry
                 offset += len(line)
     except OSError as error:
         what = f"the journal {path} cannot be read at {offset} ({error.strerror})"
@@ -305,7 +306,9 @@ def _parse(line: bytes) -> Record | Mark | str:
         return "not a record that this release knows"
 
 
-def _entry(fields: dict[str, Any]) -> Record | Mark:
+def _entry(fields: Any) -> Record | Mark:
+    if not isinstance(fields, dict):
+        raise TypeError("not an object")
     kind = fields.pop("kind")
     if kind == COMMITTED:
         return Mark(**fields)

@@ -1,10 +1,11 @@
-"""Zone keys in files: `ZONE.key` (the private key, 0400) and `ZONE.pub`, both PEM, in their own directory (0700)."""
+"""Zone keys in files: `ZONE.key` (private, 0400) and `ZONE.pub`, PEM, in their own directory (0700)."""
 
 from __future__ import annotations
 
 import os
 import re
 import stat
+from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn, Protocol
 
@@ -68,6 +69,8 @@ class FileKeys(PublicKeys):
     def create(self, zone: str) -> X25519PublicKey:
         """Make the zone's pair. Raises KeyExists. A crash leaves the whole private key or none."""
         path = self._path(zone, "key")
+        if self._path(zone, "pub").exists():  # its private key is mislaid, and still needed
+            raise KeyExists(self._path(zone, "pub"))
         self._directory.mkdir(mode=0o700, exist_ok=True)
         private = X25519PrivateKey.generate()
         text = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
@@ -76,12 +79,13 @@ class FileKeys(PublicKeys):
         return private.public_key()
 
     def public(self, zone: str) -> X25519PublicKey:
-        """As in `PublicKeys`; checked against a private key here: what is sealed to a key nobody holds is lost."""
+        """As in `PublicKeys`; checked against a private key here: sealing to a wrong one loses."""
         if not self._path(zone, "key").exists():
             return super().public(zone)
         expected = self.private(zone).public_key()
         if not self._path(zone, "pub").exists():  # `create` was interrupted between the two files
-            self._publish(zone, expected)
+            with suppress(KeyExists):  # another worker was faster
+                self._publish(zone, expected)
         elif key_id(super().public(zone)) != key_id(expected):
             _refuse(
                 self._path(zone, "pub"), "is not of the private key beside it; remove it, it is made again"
@@ -104,9 +108,7 @@ class FileKeys(PublicKeys):
 
     def _publish(self, zone: str, public: X25519PublicKey) -> None:
         text = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-        path = self._path(zone, "pub")
-        path.unlink(missing_ok=True)  # left from a private key that is gone
-        _write_new(path, text, 0o444)
+        _write_new(self._path(zone, "pub"), text, 0o444)
 
 
 def _refuse(path: Path, why: str) -> NoReturn:

@@ -17,6 +17,7 @@ secret_version = Table(
     Column("origin", String(16), nullable=False),  # generated | imported | parent | restored
     Column("sealed", LargeBinary, nullable=False),
     Column("key_id", String(64), nullable=False),
+    Column("digest", String(32), nullable=False),  # of the escrow journal's record of it
     Column("parent_version", Integer),  # of a `same` child: the parent's version that this one is
     Column("proof", String(16)),  # kind of proof, once shown
     Column("maybe_sent", Boolean, nullable=False, default=False),  # stays in the probe history for ever
@@ -24,6 +25,7 @@ secret_version = Table(
     moment("sent_at", nullable=True),
     moment("proven_at", nullable=True),
     UniqueConstraint("credential_id", "number"),
+    UniqueConstraint("credential_id", "digest"),
     partial_index("uq_secret_version_current", "credential_id", where="status = 'current'"),
     partial_index("uq_secret_version_pending", "credential_id", where="status IN ('candidate', 'sent')"),
 )

@@ -2,8 +2,8 @@
 
 A sealed value is `format byte · key id (16) · length of wrapped key (2) · wrapped key · nonce (12) · text`.
 A fresh data key encrypts each value (AES-256-GCM); HPKE in base mode (RFC 9180: DHKEM(X25519, HKDF-SHA256),
-HKDF-SHA256, AES-256-GCM) wraps the data key. The context is HPKE's `info` and GCM's additional data, so a value
-moved to another row does not open.
+HKDF-SHA256, AES-256-GCM) wraps the data key. The context is HPKE's `info` and GCM's additional data, so a
+value moved to another row does not open.
 """
 
 from __future__ import annotations

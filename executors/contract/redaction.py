@@ -1,10 +1,10 @@
 """Takes secrets out of text, in every encoding that a target, a shell or a serialiser may have put them in.
 
-Two ways are combined. Encodings that are one function of the secret (base64, hex, UTF-16) are derived from it once and
-looked for. Escapings that leave the choice to the escaper (percent, backslash, entities, doubled quotes) are undone in a
-copy of the text, and the secret is looked for there. Either way a find is mapped back to where it stands in the
-original. The text is first joined over line ends, terminal control sequences and NULs, so wraps hide nothing. Time is
-linear in the text.
+Two ways are combined. Encodings that are one function of the secret (base64, hex, UTF-16) are derived from
+it once and looked for. Escapings that leave the choice to the escaper (percent, backslash, entities,
+doubled quotes) are undone in a copy of the text, and the secret is looked for there. Either way a find is
+mapped back to where it stands in the original. The text is first joined over line ends, terminal control
+sequences and NULs, so wraps hide nothing. Time is linear in the text.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SHORTEST = 6
 """Secrets with fewer characters would be found everywhere and betrayed by the mask: their whole line goes."""
 
 SHORTEST_ENCODED = 4
-"""Encoded forms of such short secrets are looked for from this length on."""
+"""Encoded forms are looked for from this length on; control characters in them do not count."""
 
 NESTED = 2
 """How often an escaping is undone: JSON in JSON is common."""
@@ -38,7 +38,7 @@ TERMINAL = re.compile(
     r"|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[PX^_][^\x1b]*\x1b\\"  # control strings, 5.6; titles end in BEL
     r"|\x1b[ -/]*[0-~]"
     r"| \r(?!\n)"  # how readline wraps at the right margin
-    r"|[\x00-\x1f\x7f]+"
+    r"|[\x00-\x1a\x1c-\x1f\x7f]+|\x1b"
 )
 PERCENT = re.compile(
     r"%[0-7][0-9A-Fa-f]|%[C-Fc-f][0-9A-Fa-f](?:%[89ABab][0-9A-Fa-f]){1,3}|%[uU][0-9A-Fa-f]{4}|%[89A-Fa-f][0-9A-Fa-f]"
@@ -60,7 +60,7 @@ URL_SAFE = str.maketrans("+/", "-_")
 
 @dataclass(frozen=True, slots=True)
 class Needle:
-    """One form to look for. `before` and `after`: neighbours that carry some of the secret's bits (base64)."""
+    """One form to look for. `before`, `after`: the neighbour carries some of its bits (base64)."""
 
     text: str
     before: bool = False
@@ -173,9 +173,8 @@ class View:
 def _views(text: str) -> Iterator[tuple[View, bool]]:
     """The text joined over wraps, then with each escaping undone; the flag marks where '+' is a space."""
     joined = [View(text, CONTROLS, _nothing, None)]
-    if (
-        "\x1b" in text or " \r" in text
-    ):  # both: what looks like a control sequence may be the start of a secret
+    if "\x1b" in text or " \r" in text:
+        # Both ways: what looks like a control sequence may be the start of a secret.
         joined.append(View(text, TERMINAL, _nothing, None))
     for view in joined:
         yield view, False
@@ -185,10 +184,12 @@ def _views(text: str) -> Iterator[tuple[View, bool]]:
                 if rule.search(inner.text):
                     inner = View(inner.text, rule, rewrite, inner)
                     yield inner, False
-        if "%" in view.text or "+" in view.text:
-            form = View(view.text, PERCENT, _unpercent, view)
-            form.text = form.text.replace("+", " ")
-            yield form, True
+        form = view
+        for _ in range(NESTED):
+            if "%" in form.text or (form is view and "+" in form.text):
+                form = View(form.text, PERCENT, _unpercent, form)
+                form.text = form.text.replace("+", " ")
+                yield form, True
 
 
 def _nothing(_: re.Match[str]) -> str:
@@ -254,7 +255,7 @@ def _needles(secret: str) -> Iterator[Needle]:
     yield Needle(plain, whole_line=short)
     for needle in _encodings(secret):
         text = _visible(needle.text)
-        if len(text) >= (SHORTEST_ENCODED if short else SHORTEST):
+        if len(text) >= SHORTEST_ENCODED:
             yield Needle(text, needle.before, needle.after, whole_line=short)
     lines = [_visible(line) for line in secret.splitlines() if not line.startswith("-----")]
     for part in (*lines, "".join(lines), secret.strip()) if not short else ():

@@ -1,7 +1,8 @@
 """An executor without a network: its target is a file, its record is what tests hold the engine against.
 
-The target's address is the absolute path of a file made by `executors.fake.target.FakeTarget.create`. A body has one
-directive a line, `#` comments, and sections `[status]`, `[change]`, `[persist]` (lines before the first belong to change):
+The target's address is the absolute path of a file made by `executors.fake.target.FakeTarget.create`. A body
+has one directive a line, `#` comments, and sections `[status]`, `[change]`, `[persist]` (lines before the
+first belong to change):
 
     check-status                 reads whether the account of [#USERNAME#] is active
     set [#NEW_PASSWORD#]         changes its secret, as the account itself or as an administrator
@@ -63,7 +64,10 @@ _VERDICTS = {
 _OUTCOMES = {
     Judgement.ACCEPTED: (Outcome.OK, ""),
     Judgement.MISSING: (Outcome.ACCOUNT_MISSING, "there is no such account"),
-    Judgement.FORBIDDEN: (Outcome.PERMISSION_DENIED, "only the account itself or an administrator may change it"),
+    Judgement.FORBIDDEN: (
+        Outcome.PERMISSION_DENIED,
+        "only the account itself or an administrator may change it",
+    ),
     Judgement.TOO_SHORT: (Outcome.REFUSED_BY_POLICY, "the secret is too short for the target"),
     Judgement.TOO_YOUNG: (Outcome.TOO_SOON, "the secret was changed too recently"),
     Judgement.USED_BEFORE: (Outcome.TOO_SOON, "the secret was used before"),
@@ -90,7 +94,9 @@ class FakeProgram:
     @property
     def tags(self) -> frozenset[str]:
         lines = [line for lines in self.sections.values() for line in lines]
-        return frozenset[str]().union(tags_of(ACCOUNT) if lines else (), *(tags_of(line.argument) for line in lines))
+        return frozenset[str]().union(
+            tags_of(ACCOUNT) if lines else (), *(tags_of(line.argument) for line in lines)
+        )
 
     def has(self, section: Section) -> bool:
         return bool(self.sections.get(section))
@@ -132,7 +138,9 @@ def _line(text: str, number: int, section: Section) -> Line:
     if needs_argument is None:
         raise TemplateError(number, "unknown directive; there are set, check-status and save")
     if needs_argument != bool(argument.strip()):
-        raise TemplateError(number, f"{directive} takes {'one argument' if needs_argument else 'no argument'}")
+        raise TemplateError(
+            number, f"{directive} takes {'one argument' if needs_argument else 'no argument'}"
+        )
     if directive != "check-status" and section is Section.STATUS:
         raise TemplateError(number, f"{directive} changes the target and so cannot stand in [status]")
     return Line(number, directive, parse_text(argument.strip()))
@@ -168,7 +176,9 @@ class FakeConnection:
     def close(self) -> None:
         self._open = False
 
-    def _step(self, line: Line, rendered: Rendered, values: Values, facts: dict[str, str]) -> tuple[Outcome, str]:
+    def _step(
+        self, line: Line, rendered: Rendered, values: Values, facts: dict[str, str]
+    ) -> tuple[Outcome, str]:
         account = Line(line.number, "", ACCOUNT).render(values).wire.reveal()
         try:
             match line.directive:
@@ -242,7 +252,9 @@ class FakeExecutor:
         try:
             if plan.kind is ProofKind.SU:
                 if plan.via is None:
-                    return Proof(Verdict.UNKNOWN, plan.kind, "a proof by su needs the login that it starts from")
+                    return Proof(
+                        Verdict.UNKNOWN, plan.kind, "a proof by su needs the login that it starts from"
+                    )
                 self.connect(target, plan.via, transcript).close()
             _, access = _login(target, login)
         except Failure as failure:

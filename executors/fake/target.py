@@ -1,8 +1,10 @@
-"""The fake target: one SQLite file that behaves like a device with accounts, and keeps the record that tests believe.
+"""The fake target: one SQLite file that behaves like a device with accounts, and keeps the record that tests
+believe.
 
-It stores plain secrets, in that file alone: it *is* the target, and only a record of what really opens each account can
-show that none was lost. SQLite's own fcntl locks serialise processes; nothing is fsynced, because a test kills processes
-and not machines. Time is the system's plus what `advance` added, so that no test has to sleep.
+It stores plain secrets, in that file alone: it *is* the target, and only a record of what really opens each
+account can show that none was lost. SQLite's own fcntl locks serialise processes; nothing is fsynced, because
+a test kills processes and not machines. Time is the system's plus what `advance` added, so that no test has
+to sleep.
 """
 
 from __future__ import annotations
@@ -20,11 +22,14 @@ SCHEMA = """
 CREATE TABLE clock (ahead REAL NOT NULL);
 INSERT INTO clock VALUES (0);
 CREATE TABLE account (
-    name TEXT PRIMARY KEY, behaviour TEXT NOT NULL, failed INTEGER NOT NULL DEFAULT 0, counted INTEGER NOT NULL DEFAULT 0,
-    last_failure REAL NOT NULL DEFAULT 0, locked_until REAL NOT NULL DEFAULT 0, saves INTEGER NOT NULL DEFAULT 0
+    name TEXT PRIMARY KEY, behaviour TEXT NOT NULL,
+    failed INTEGER NOT NULL DEFAULT 0, counted INTEGER NOT NULL DEFAULT 0,
+    last_failure REAL NOT NULL DEFAULT 0, locked_until REAL NOT NULL DEFAULT 0,
+    saves INTEGER NOT NULL DEFAULT 0
 );
 CREATE TABLE password (
-    id INTEGER PRIMARY KEY, account TEXT NOT NULL, content TEXT NOT NULL, opens_from REAL NOT NULL, opens_until REAL
+    id INTEGER PRIMARY KEY, account TEXT NOT NULL, content TEXT NOT NULL,
+    opens_from REAL NOT NULL, opens_until REAL
 );
 CREATE INDEX password_account ON password (account);
 CREATE TABLE request (
@@ -123,7 +128,8 @@ class FakeTarget:
     def create(cls, path: Path) -> FakeTarget:
         """Raises sqlite3.OperationalError if the file is there already."""
         with closing(sqlite3.connect(path)) as connection:
-            # the rollback journal survives a SIGKILL without any fsync; keeping its file spares two directory writes
+            # the rollback journal survives a SIGKILL without any fsync; keeping its file spares two directory
+            # writes
             connection.executescript(SCHEMA)
         return cls(path)
 
@@ -181,9 +187,12 @@ class FakeTarget:
     def requests(self, account: str) -> tuple[Change, ...]:
         with self._reading() as db:
             rows = db.execute(
-                "SELECT at, account, by, content, applied FROM request WHERE account = ? ORDER BY id", (account,)
+                "SELECT at, account, by, content, applied FROM request WHERE account = ? ORDER BY id",
+                (account,),
             )
-            return tuple(Change(at, name, by, content, bool(applied)) for at, name, by, content, applied in rows)
+            return tuple(
+                Change(at, name, by, content, bool(applied)) for at, name, by, content, applied in rows
+            )
 
     # what the executor does
 
@@ -217,7 +226,7 @@ class FakeTarget:
             return db.execute("SELECT 1 FROM account WHERE name = ?", (account,)).fetchone() is not None
 
     def change(self, account: str, password: str, by: str) -> Judgement:
-        """Judge a change by `by`, log it, apply it where the rules accept it and the account's `reply` applies at all."""
+        """Judge a change by `by`, log it, and apply it where rules and `reply` let it through."""
         with self._writing() as db:
             behaviour = self._behaviour(db, account)
             now = _now(db)
@@ -251,7 +260,7 @@ class FakeTarget:
         past = db.execute(
             "SELECT content, opens_from FROM password WHERE account = ? ORDER BY id DESC", (account,)
         ).fetchall()
-        if past and past[0][1] + behaviour.minimum_age > _now(db):
+        if past and behaviour.minimum_age and past[0][1] + behaviour.minimum_age > _now(db):
             return Judgement.TOO_YOUNG
         if any(_same(content, password, behaviour) for content, _ in past[: behaviour.history_depth]):
             return Judgement.USED_BEFORE
@@ -262,7 +271,8 @@ class FakeTarget:
             return int(self._column(db, column, account))
 
     def _column(self, db: sqlite3.Connection, column: str, account: str) -> float:
-        row = db.execute(f"SELECT {column} FROM account WHERE name = ?", (account,)).fetchone()  # noqa: S608 - ours
+        query = f"SELECT {column} FROM account WHERE name = ?"  # noqa: S608 - our own column names
+        row = db.execute(query, (account,)).fetchone()
         return float(row[0]) if row else 0.0
 
     def _behaviour(self, db: sqlite3.Connection, account: str) -> Behaviour:
@@ -309,7 +319,8 @@ def _same(stored: str, given: str, behaviour: Behaviour) -> bool:
 def _matches(db: sqlite3.Connection, account: str, password: str, behaviour: Behaviour) -> bool:
     now = _now(db)
     rows = db.execute(
-        "SELECT content FROM password WHERE account = ? AND opens_from <= ? AND (opens_until IS NULL OR opens_until > ?)",
+        "SELECT content FROM password"
+        " WHERE account = ? AND opens_from <= ? AND (opens_until IS NULL OR opens_until > ?)",
         (account, now, now),
     )
     return any(_same(content, password, behaviour) for (content,) in rows)
@@ -334,6 +345,7 @@ def _count_failure(db: sqlite3.Connection, account: str, now: float, behaviour: 
     counted = 1 if behaviour.lockout_window and now - last > behaviour.lockout_window else counted + 1
     locks = behaviour.lockout_threshold and counted >= behaviour.lockout_threshold
     db.execute(
-        "UPDATE account SET failed = failed + 1, counted = ?, last_failure = ?, locked_until = ? WHERE name = ?",
+        "UPDATE account SET failed = failed + 1, counted = ?, last_failure = ?, locked_until = ?"
+        " WHERE name = ?",
         (0 if locks else counted, now, now + behaviour.lockout_window if locks else 0, account),
     )

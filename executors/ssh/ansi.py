@@ -1,4 +1,4 @@
-"""What a terminal would show, as plain text: UTF-8 decoded, escape sequences and control characters taken out."""
+"""Terminal output as plain text: UTF-8 decoded, escape sequences and control characters taken out."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SEQUENCE = re.compile(
 )
 UNFINISHED = re.compile(r"\x1b(?:\[[0-?]*[ -/]*|[\]PX^_][^\x07\x1b]*\x1b?|[ -/]*)\Z")
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\x80-\x9f]")
-LONGEST_UNFINISHED = 4096  # characters; past it a sequence that never ends is text, so that it cannot hide the rest
+LONGEST_UNFINISHED = 4096  # characters; a sequence that goes on longer is text, or it could hide all the rest
 
 
 class PlainText:

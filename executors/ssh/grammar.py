@@ -4,7 +4,7 @@
     # …                                 a comment, wherever the first character that is not blank is "#"
     run COMMAND                         exec channel without a terminal
     dialogue COMMAND                    exec channel on a terminal, for programs that ask
-    shell                               the login shell on a terminal: devices, and sshd's own change of expired passwords
+    shell                               the login shell on a terminal, for devices
       input TEXT                        one line of standard input, which ends after the last (`run` only)
       answer "PROMPT" TEXT              when PROMPT appears, send TEXT; in this order, each one needed
       maybe "PROMPT" TEXT               the same, where the target may or may not ask
@@ -23,11 +23,11 @@ Options are indented and belong to the command above. In quotes, `\\"` is a quot
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
-from executors.contract import COMMON_ENCODERS, Outcome, Section, Tag, TemplateError, Text, parse_text
+from executors.contract import Outcome, Section, Tag, TemplateError, Text, parse_text
 from executors.contract.parts import TAG
 from executors.ssh.program import ENCODERS, Answer, Capture, Command, Ending, SshProgram, Telling, Way
 
@@ -75,7 +75,9 @@ class _Parser:
     def _take_section(self, text: str) -> None:
         match = SECTION.fullmatch(text)
         if match is None:
-            raise ValueError("a section is a line of its own such as [change], and a tag cannot start a directive")
+            raise ValueError(
+                "a section is a line of its own such as [change], and a tag cannot start a directive"
+            )
         if match[1] not in set(Section):
             raise ValueError(f"unknown section [{match[1]}]; known: {_list(Section)}")
         self._section = Section(match[1])
@@ -119,7 +121,9 @@ def _answer(command: Command, rest: str) -> Command:
 
 def _maybe(command: Command, rest: str) -> Command:
     if command.way is Way.RUN:
-        raise ValueError("maybe needs a terminal: run cannot tell when its input may be sent; use answer or dialogue")
+        raise ValueError(
+            "maybe needs a terminal: run cannot tell when its input may be sent; use answer or dialogue"
+        )
     prompt, text = _quoted(rest)
     return replace(command, answers=(*command.answers, Answer(prompt, _text(text), required=False)))
 
@@ -198,8 +202,9 @@ OPTIONS: Mapping[str, Option] = {
 
 
 def _split(text: str) -> tuple[str, str]:
-    word, _, rest = text.replace("\t", " ", 1).partition(" ") if "\t" in text.split(" ", 1)[0] else text.partition(" ")
-    return word, rest.strip(" \t")
+    """The first word, and the rest without the blanks around it."""
+    word, *rest = text.split(None, 1)  # no blanks at the ends, no other white space in a line
+    return word, rest[0] if rest else ""
 
 
 def _text(text: str) -> Text:
@@ -214,7 +219,9 @@ def _quoted(text: str) -> tuple[Text, str]:
     """A text in quotes, and what follows it."""
     match = QUOTED.fullmatch(text)
     if match is None:
-        raise ValueError('a text in quotes is missing or not closed: "…", with \\" and \\\\ for a quote and a backslash')
+        raise ValueError(
+            'a text in quotes is missing or not closed: "…", with \\" and \\\\ for a quote and a backslash'
+        )
     if not match[1]:
         raise ValueError("the text to look for is empty")
     return _text(ESCAPE.sub(r"\1", match[1])), match[2] or ""
@@ -254,6 +261,5 @@ def _assignment(pair: str) -> tuple[str, str]:
     return name, value
 
 
-def _list(names: object) -> str:
-    assert hasattr(names, "__iter__")
-    return ", ".join(sorted(str(name) for name in names))
+def _list(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names))

@@ -1,4 +1,4 @@
-"""A parsed ssh template: commands with their options, and those commands ready to be sent with values in place."""
+"""A parsed ssh template: commands with their options, and the same ready to be sent."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class Capture:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One directive with its options. `exits` maps exit statuses; the key None stands for every other non-zero one."""
+    """One directive with its options. `exits` maps exit statuses; None is every other non-zero one."""
 
     line: int
     way: Way
@@ -95,18 +95,20 @@ class Command:
     def texts(self) -> tuple[Text, ...]:
         """Every text in which a tag may stand."""
         answers = [text for each in self.answers for text in (each.prompt, each.text)]
-        endings = [each.text for each in (*self.refusals, *self.repeats, *self.tellings)]
-        return (self.text, *self.inputs, *answers, *endings, *self.expects)
+        endings = [each.text for each in (*self.refusals, *self.repeats)]
+        tellings = [each.text for each in self.tellings]
+        return (self.text, *self.inputs, *answers, *endings, *tellings, *self.expects)
 
     def render(self, values: Values) -> Script:
-        """Put the values in their places. Raises TemplateError, naming the line, for one that cannot stand there."""
+        """Put the values in their places. Raises TemplateError, with the line, for one that does not fit."""
         try:
             return Script(
                 command=self,
                 text=_rendered(self.text, values, "sh"),
                 inputs=tuple(_rendered(text, values, "line") for text in self.inputs),
                 answers=tuple(
-                    (_needle(each.prompt, values), _rendered(each.text, values, "line")) for each in self.answers
+                    (_needle(each.prompt, values), _rendered(each.text, values, "line"))
+                    for each in self.answers
                 ),
                 refusals=tuple((_needle(each.text, values), each.outcome) for each in self.refusals),
                 repeats={_needle(each.text, values): each.outcome for each in self.repeats},
@@ -159,11 +161,11 @@ class SshProgram:
         return bool(self.sections.get(section))
 
     def render(self, section: Section, values: Values) -> tuple[Script, ...]:
-        """The whole section with values in place, so that a bad value is found before the first line is sent."""
+        """The whole section with values in place: a bad value is found before the first line is sent."""
         return tuple(command.render(values) for command in self.sections.get(section, ()))
 
     def describe(self, values: Values) -> Sequence[str]:
-        """The lines that a dry run shows, secrets masked. Raises TemplateError if a value cannot stand where it is used."""
+        """What a dry run shows, secrets masked. Raises TemplateError for a value that does not fit."""
         lines: list[str] = []
         for section in self.sections:
             lines.append(f"[{section}]")
@@ -176,7 +178,9 @@ def _rendered(text: Text, values: Values, default: str) -> Rendered:
     try:
         rendered.wire.reveal().encode()
     except UnicodeEncodeError:
-        raise TemplateError(0, "a value holds half a character (a lone surrogate), which UTF-8 cannot carry") from None
+        raise TemplateError(
+            0, "a value holds half a character (a lone surrogate), which UTF-8 cannot carry"
+        ) from None
     return rendered
 
 

@@ -1,4 +1,4 @@
-"""`python -m engine.work.forkserver CONTROL WORKER [HOLD]`: descriptor numbers only; started by `client.ForkServer`."""
+"""`python -m engine.work.forkserver CONTROL WORKER [HOLD]`: descriptor numbers only."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ def _serve(link: socket.socket) -> None:
     job = frames.read(frames.decode_job, frames.receive(link).get("job"))
     try:
         session = Session(registry.load(job.executor), replace(job, deadline=deadline - boottime()))
-    except (registry.UnknownExecutor, registry.WrongContract, ImportError) as error:
+    except registry.ExecutorUnavailable as error:
         link.sendall(frames.pack({"error": str(error)}))
         return
     link.sendall(frames.pack({"open": True}))

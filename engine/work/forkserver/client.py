@@ -98,7 +98,7 @@ class Child:
                     return
 
     def gone(self, seconds: float = 0.0) -> bool:
-        """Whether the child is proven to have ended, waiting up to `seconds`; only then may another take over."""
+        """Whether the child is proven to have ended, waiting up to `seconds`; then another may take over."""
         if self._closed:
             return True
         poll = select.poll()
@@ -123,7 +123,7 @@ class Child:
         return self._exchange(lambda: frames.receive(self._link))
 
     def _exchange(self, step: Callable[[], T]) -> T:
-        """One step of the dialogue. A child that does not keep to it is killed: nothing more it says could be used."""
+        """One step of the dialogue. A child that does not keep to it is killed: its word is no more use."""
         try:
             self._link.settimeout(max(0.0, self._deadline - boottime()) + MARGIN)
             return step()
@@ -140,8 +140,8 @@ class Child:
 class ForkServer:
     """Starts the server when first needed and again if it died. Threads may call `fork` and `open` at once.
 
-    `preload` are executors to load before forking. `hold_fd` is kept open by the server and every child: with a lock held
-    on its open file description (flock(2)), the lock is free only when all of them are gone.
+    `preload` are executors to load before forking. `hold_fd` is kept open by the server and every child: with
+    a lock held on its open file description (flock(2)), the lock is free only when all of them are gone.
     """
 
     def __init__(self, preload: Sequence[str], hold_fd: int | None = None) -> None:
@@ -205,7 +205,9 @@ class ForkServer:
         if self._control is not None:
             if self._owner != os.getpid():
                 # it came by fork: two processes would read each other's answers
-                raise ServerFailed("a fork server serves the process that started it; make one in each process")
+                raise ServerFailed(
+                    "a fork server serves the process that started it; make one in each process"
+                )
             return self._control
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._owner = os.getpid()

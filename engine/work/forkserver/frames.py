@@ -1,7 +1,9 @@
-"""What goes over a child's socket: length-prefixed JSON, and the one place where jobs and answers become JSON.
+"""What goes over a child's socket: length-prefixed JSON, and the one place where jobs and answers become
+JSON.
 
-A session starts with a header that holds no secret (magic, deadline), so that the child arms its deadline before the
-first secret arrives. Every frame after it is 4 bytes of length, big endian, and that many bytes of JSON.
+A session starts with a header that holds no secret (magic, deadline), so that the child arms its deadline
+before the first secret arrives. Every frame after it is 4 bytes of length, big endian, and that many bytes of
+JSON.
 """
 
 from __future__ import annotations
@@ -45,7 +47,9 @@ class FrameError(Exception):
 
 class FrameTooLarge(FrameError):
     def __init__(self, size: int) -> None:
-        super().__init__(f"a frame of {size} bytes is over the limit of {FRAME_LIMIT}; shorten the template or its values")
+        super().__init__(
+            f"a frame of {size} bytes is over the limit of {FRAME_LIMIT}; shorten the template or its values"
+        )
 
 
 def send_header(link: socket.socket, deadline: float) -> None:
@@ -63,7 +67,8 @@ def receive_header(link: socket.socket) -> float:
 
 def pack(message: Wire) -> bytes:
     """One frame. Raises FrameTooLarge."""
-    # surrogatepass: a value with a lone surrogate must arrive as it is, to be refused by the encoder that meets it
+    # surrogatepass: a value with a lone surrogate must arrive as it is, to be refused by the encoder that
+    # meets it
     data = json.dumps(message, ensure_ascii=False).encode("utf-8", "surrogatepass")
     if len(data) > FRAME_LIMIT:
         raise FrameTooLarge(len(data))

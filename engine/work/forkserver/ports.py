@@ -44,5 +44,5 @@ class InProcess:
         self._executor = executor
 
     def open(self, job: Job) -> SessionPort:
-        """Raises UnknownExecutor."""
+        """Raises ExecutorUnavailable."""
         return Session(self._executor(job.executor), job)

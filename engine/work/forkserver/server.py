@@ -1,7 +1,7 @@
 """The fork server: one thread, one loop, no secret ever in it.
 
-A datagram on the control socket with one descriptor asks for a child on that descriptor; the answer is the child's pid and
-pidfd. When the worker is gone, however it went, all children are killed and the server ends.
+A datagram on the control socket with one descriptor asks for a child on that descriptor; the answer is the
+child's pid and pidfd. When the worker is gone, however it went, all children are killed and the server ends.
 """
 
 from __future__ import annotations
@@ -21,15 +21,20 @@ from executors import registry
 ANSWER_LIMIT = 4096  # bytes of one control message
 
 
+class ThreadStarted(RuntimeError):
+    """Loading an executor started a thread: a fork copies its locks, not the thread."""
+
+
 def serve(control: socket.socket, worker_fd: int, hold: Sequence[int]) -> None:
-    """`worker_fd` is a pidfd of the worker: it tells of its death even where a fork of it still holds the control socket.
+    """`worker_fd` is a pidfd of the worker: it tells of its death even where a fork of it still holds the
+    control socket.
 
     `hold` are descriptors kept open, here and in every child, as long as the process lives.
     """
     _signals()
     try:
         preload(control.recv(ANSWER_LIMIT).decode().split())
-    except (ImportError, LookupError, TypeError, RuntimeError) as error:
+    except (registry.ExecutorUnavailable, ThreadStarted) as error:
         control.send(f"error: {error}".encode()[:ANSWER_LIMIT])
         return
     control.send(b"ready")
@@ -44,12 +49,13 @@ def serve(control: socket.socket, worker_fd: int, hold: Sequence[int]) -> None:
 
 
 def preload(names: Sequence[str]) -> None:
-    """Load the executors named, then take everything loaded out of the collector's sight, so that pages stay shared."""
+    """Load the executors named, then hide everything loaded from the collector, so that pages stay shared."""
     for name in names:
         registry.load(name)
     if threading.active_count() > 1:
-        # a fork copies locks but not the threads that hold them
-        raise RuntimeError(f"loading {', '.join(names)} started a thread; an executor must not do that on import")
+        raise ThreadStarted(
+            f"loading {', '.join(names)} started a thread; an executor must not do that on import"
+        )
     gc.collect()
     gc.freeze()
 
@@ -93,9 +99,11 @@ def _fork(control: socket.socket, link: int, hold: Sequence[int], children: dict
 
 
 def _signals() -> None:
-    """The worker decides when this ends: a terminal's or a service manager's signal must not cut a change in two.
+    """The worker decides when this ends: a terminal's or a service manager's signal must not cut a change in
+    two.
 
-    The alarm is reset because a blocked or ignored one would be inherited through exec, and no deadline would hold.
+    The alarm is reset because a blocked or ignored one would be inherited through exec, and no deadline would
+    hold.
     """
     for ignored in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(ignored, signal.SIG_IGN)

@@ -1,0 +1,62 @@
+"""Is it alive, and can it work? Both without a token: load balancers and supervisors ask."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from typing import Final
+
+from fastapi import APIRouter
+from fastapi.responses import JSONResponse
+from sqlalchemy import select
+
+from engine.api.context import ApiContext, Context
+from engine.api.problems import problem
+from engine.store.database import StoreUnavailable
+from engine.store.models import engine_state
+
+MISSED_TICKS: Final = 5  # after that many a worker counts as gone
+LEAST_AGE: Final = 10.0  # seconds that a busy worker may be late, however short its tick
+
+router = APIRouter(tags=["health"])
+
+
+@router.get("/healthz")
+def alive() -> dict[str, str]:
+    return {"status": "ok"}
+
+
+@router.get("/readyz")
+def ready(context: Context) -> JSONResponse:
+    """200 when it can work; otherwise a problem whose `wrong` lists what keeps it from working."""
+    wrong = [*_database(context), *_worker(context), *_journal(context)]
+    if wrong:
+        return problem(503, "not_ready", "the engine cannot work: " + "; ".join(wrong), wrong=wrong)
+    return JSONResponse({"status": "ready"})
+
+
+def _database(context: ApiContext) -> Iterator[str]:
+    try:
+        with context.database.reading() as connection:
+            if connection.execute(select(engine_state.c.id)).first() is None:
+                yield "the database holds no engine; start `keyturn up` on it"
+    except StoreUnavailable:
+        yield "the database does not take part"
+
+
+def _worker(context: ApiContext) -> Iterator[str]:
+    age = context.worker_age()
+    if age is None:
+        yield "no worker has started yet"
+    elif age > max(MISSED_TICKS * context.settings.tick, LEAST_AGE):
+        yield f"no worker has looked for work for {round(age)} seconds"
+
+
+def _journal(context: ApiContext) -> Iterator[str]:
+    directory = context.settings.journal_directory
+    if not os.access(directory, os.W_OK | os.X_OK):
+        yield "the escrow journal's directory cannot be written"
+    for what, place in (("the escrow journal", directory), ("the data directory", context.settings.data)):
+        if place.exists() and shutil.disk_usage(place).free < context.settings.min_free_disk:
+            yield f"the volume of {what} is full"

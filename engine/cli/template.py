@@ -1,0 +1,148 @@
+"""`keyturn template`: the library, and the author's workbench."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import quote
+
+import click
+
+from engine.cli.adhoc import Ended, Given, run, tag_name
+from engine.cli.errors import input_refused
+from engine.cli.exits import Exit
+from engine.cli.frame import EngineGroup, Shared, pass_shared, show_json, show_rows
+from engine.cli.guard import is_loopback, refuse_managed
+from engine.cli.secrets import STDIN, read_secret
+from engine.templating.tags import TAGS
+from executors.contract import Login, Secret, Target, ValueKind
+
+COLUMNS = ("name", "version", "executor", "action", "source")
+SECRET_TAGS = frozenset(name for name, spec in TAGS.items() if spec.kind is ValueKind.SECRET)
+STEP_COLUMNS = ("section", "line", "shown", "outcome", "milliseconds")
+
+
+@click.group(cls=EngineGroup)
+def template() -> None:
+    """Templates: how a target is driven."""
+
+
+@template.command("list")
+@pass_shared
+def list_(shared: Shared) -> None:
+    """Templates in use; without --data those that come with this release."""
+    show_rows(shared, _shipped() if shared.data is None else shared.client().get("/templates"), COLUMNS)
+
+
+def _shipped() -> list[dict[str, object]]:
+    from engine.templating.library import shipped
+
+    return [
+        {
+            "name": each.name,
+            "version": each.version,
+            "executor": each.executor,
+            "action": each.action.value,
+            "source": "shipped",
+            "sha256": each.sha256,
+        }
+        for each in shipped()
+    ]
+
+
+@template.command()
+@click.argument("name")
+@pass_shared
+def show(shared: Shared, name: str) -> None:
+    """The text of one template."""
+    found = shared.client().get(f"/templates/{quote(name, safe='/')}")
+    if shared.as_json:
+        return show_json(found)
+    return click.echo(found["content"])
+
+
+def named_values(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
+    named: dict[str, str] = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise click.BadParameter("write NAME=VALUE")
+        name = tag_name(name)
+        if name in named:
+            raise click.BadParameter(f"{name} is given twice")
+        named[name] = value
+    return named
+
+
+@template.command("run")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--executor", required=True, metavar="NAME", help="Such as ssh.")
+@click.option("--address", required=True, metavar="A")
+@click.option("--port", required=True, type=click.IntRange(1, 65535), metavar="P")
+@click.option("--login", required=True, metavar="USER", help="Who logs in.")
+@click.option("--login-secret-file", required=True, metavar="F", help="File, or - for standard input.")
+@click.option("--tag", "tags", multiple=True, callback=named_values, metavar="NAME=VALUE")
+@click.option("--secret-tag", "secret_tags", multiple=True, callback=named_values, metavar="NAME=FILE")
+@click.option(
+    "--host-key", "host_keys", multiple=True, metavar="LINE", help="The pinned key: 'ssh-ed25519 AAAA…'."
+)
+@click.option("--accept-any-host-key", is_flag=True, help="For loopback addresses only.")
+@click.option("--dry-run", is_flag=True, help="Log in, show the plan, change nothing.")
+@pass_shared
+def run_(
+    shared: Shared,
+    file: Path,
+    executor: str,
+    address: str,
+    port: int,
+    login: str,
+    login_secret_file: str,
+    tags: dict[str, str],
+    secret_tags: dict[str, str],
+    host_keys: tuple[str, ...],
+    accept_any_host_key: bool,
+    dry_run: bool,
+) -> None:
+    """Drive one template against one target. Its secrets are not kept: no vault, no journal."""
+    if accept_any_host_key and not is_loopback(address):
+        raise input_refused(
+            "--accept-any-host-key is for loopback addresses only; pin the key with --host-key"
+        )
+    refuse_managed(shared, address)
+    secrets = _secrets(login_secret_file, tags, secret_tags)
+    given = Given(
+        file=file,
+        executor=executor,
+        target=Target(address, address, port, host_keys, accept_any_host_key),
+        login=Login(login, secrets.pop("")),
+        tags=tags,
+        secrets=secrets,
+    )
+    _print(shared, ended := run(given, dry=dry_run))
+    if ended.exit_code is not Exit.OK:
+        click.get_current_context().exit(int(ended.exit_code))
+
+
+def _secrets(login_file: str, tags: dict[str, str], files: dict[str, str]) -> dict[str, Secret]:
+    """By tag; the login's under the empty name."""
+    for name in sorted(tags.keys() & SECRET_TAGS):
+        raise input_refused(
+            f"{name} is a secret, and every process can read arguments: --secret-tag {name}=FILE"
+        )
+    for name in sorted(files.keys() - SECRET_TAGS):
+        raise input_refused(f"{name} is no secret; give it as --tag {name}=VALUE")
+    if [login_file, *files.values()].count(STDIN) > 1:
+        raise input_refused("standard input holds one secret; give the others as files")
+    return {name: read_secret(file) for name, file in {"": login_file, **files}.items()}
+
+
+def _print(shared: Shared, ended: Ended) -> None:
+    document = ended.document()
+    if shared.as_json:
+        return show_json(document)
+    for line in ended.plan or ():
+        click.echo(f"would run: {line}")
+    show_rows(shared, ended.steps, STEP_COLUMNS)
+    click.echo(ended.transcript)
+    told = f"; proof: {document['proof']}" if document["proof"] else ""
+    why = f" ({document['message']})" if "message" in document else ""
+    return click.echo(f"outcome: {document['outcome']}{told}{why}")

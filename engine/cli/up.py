@@ -1,0 +1,40 @@
+"""`keyturn up`: the whole engine in one process tree."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+from pydantic import ValidationError
+
+from engine.cli.errors import input_refused
+from engine.cli.frame import EngineCommand, Shared, pass_shared
+
+
+@click.command(cls=EngineCommand)
+@click.option("--listen", metavar="HOST:PORT", help="Loopback address of the API.")
+@click.option(
+    "--journal",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Directory of the escrow journal; best on another volume than the data.",
+)
+@pass_shared
+def up(shared: Shared, listen: str | None, journal: Path | None) -> None:
+    """Start the engine on a data directory, which the first start creates. Ends at SIGINT or SIGTERM."""
+    from engine import embedded
+    from engine.settings import Settings
+
+    given: dict[str, Any] = {"data": shared.data, "listen": listen, "journal": journal}
+    try:
+        settings = Settings(**{name: value for name, value in given.items() if value is not None})
+    except ValidationError as error:
+        raise input_refused("; ".join(_faults(error)), "bad_settings") from None
+    embedded.run(settings)
+
+
+def _faults(error: ValidationError) -> list[str]:
+    return [
+        f"{'.'.join(map(str, each['loc']))}: {each['msg']}"
+        for each in error.errors(include_input=False, include_url=False, include_context=False)
+    ]

@@ -1,0 +1,160 @@
+"""Everything an operation needs to know before anything is touched: way, template, proof, logins, limits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+from sqlalchemy import Connection, select
+
+from engine.catalog import rules
+from engine.catalog.generator import satisfiable
+from engine.catalog.lookup import name_of
+from engine.catalog.models import credential, device
+from engine.catalog.policies import LockoutBudget, PolicyData
+from engine.catalog.profiles import Profile
+from engine.catalog.rules import Logins
+from engine.catalog.states import Action, LoginAs
+from engine.store.errors import KeyturnError, Kind
+from engine.templating.header import TemplateFile, parse_file
+from engine.templating.library import load_and_check
+from engine.templating.store import Template, newest
+from executors.contract import ProofKind, Section
+from executors.registry import load
+
+SECRETS_MADE: Final = frozenset({Action.CHANGE_SECRET, Action.RECONCILE})
+
+
+class NoTemplate(KeyturnError):
+    """The profile has no template for the action."""
+
+    code = "no_template"
+    kind = Kind.CONFLICT
+
+
+class TemplateDoesNotFit(KeyturnError):
+    """The credential's own template would act on another account than meant."""
+
+    code = "template_does_not_fit"
+    kind = Kind.CONFLICT
+
+
+class NoReconcileAccount(KeyturnError):
+    code = "no_reconcile_account"
+    kind = Kind.CONFLICT
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """`template` None: the proof alone does the work. `login_id` is the credential itself in a self-change.
+
+    `lockout`, `settle_seconds` and `overlap_seconds` are the stricter of what platform and policy say.
+    """
+
+    credential_id: int
+    action: Action
+    profile: str
+    executor: str
+    service: str
+    port: int
+    options: Mapping[str, str | int | float | bool]
+    template: Template | None
+    persists: bool
+    proof: ProofKind
+    login_as: LoginAs
+    login_id: int
+    become_id: int | None
+    lockout: LockoutBudget
+    settle_seconds: float
+    overlap_seconds: float
+    policy: PolicyData
+
+
+def plan_for(connection: Connection, credential_id: int, action: Action) -> Plan:
+    """Raises, with nothing touched: UnknownCredential, NoProfile, ProfileTie, UnknownTemplate, NoTemplate,
+    TemplateDoesNotFit, NoReconcileAccount, TemplateError, ExecutorUnavailable, UnsatisfiablePolicy.
+    """
+    logins = rules.logins(connection, credential_id, action)
+    if action is Action.RECONCILE and logins.login_as is LoginAs.SELF:
+        raise NoReconcileAccount(
+            f"no other account may reset {name_of(connection, credential_id)}; "
+            "register it again with `--reconcile` or `--auth`, or set its right secret by hand"
+        )
+    row = connection.execute(
+        select(credential.c.template, credential.c.policy_id, credential.c.reconcile_id, device.c.ports)
+        .join(device, device.c.id == credential.c.device_id)
+        .where(credential.c.id == credential_id)
+    ).one()
+    own = None if row.template is None else newest(connection, row.template)
+    profile = rules.match(connection, credential_id, action, own.executor if own else None)
+    policy = rules.get_policy(connection, row.policy_id).rules
+    if action in SECRETS_MADE:
+        satisfiable(policy.generator, load(profile.executor).capabilities.alphabet)
+    own_serves = own is not None and (
+        own.action is action or (_resets_by(own, action) and row.reconcile_id is None)
+    )
+    template = own if own_serves else _of_profile(connection, profile, action)
+    return Plan(
+        credential_id=credential_id,
+        action=action,
+        profile=profile.name,
+        executor=profile.executor,
+        service=profile.service,
+        port=row.ports[profile.service],
+        options=profile.options,
+        template=template,
+        persists=template is not None and _checked(template, logins),
+        proof=profile.proof,
+        login_as=logins.login_as,
+        login_id=logins.login_id,
+        become_id=logins.become_id,
+        lockout=_stricter(profile.lockout_threshold, policy.lockout),
+        settle_seconds=max(profile.settle_seconds, policy.settle_seconds),
+        overlap_seconds=max(profile.overlap_seconds, policy.overlap_seconds),
+        policy=policy,
+    )
+
+
+def _resets_by(own: Template, action: Action) -> bool:
+    return action is Action.RECONCILE and own.action is Action.CHANGE_SECRET
+
+
+def _of_profile(connection: Connection, profile: Profile, action: Action) -> Template | None:
+    """A verification needs none; a reconcile without its own template is a change by another account."""
+    name = profile.templates.get(action)
+    if name is None and action is Action.RECONCILE:
+        name = profile.templates.get(Action.CHANGE_SECRET)
+    if name is not None:
+        return newest(connection, name)
+    if action is Action.VERIFY:
+        return None
+    able = ", ".join(sorted(profile.templates)) or "none"
+    raise NoTemplate(
+        f"the profile {profile.name} has no template for {action} (it has: {able}); "
+        "name another login with `--auth`, or add a profile that has one"
+    )
+
+
+def _checked(template: Template, logins: Logins) -> bool:
+    """Whether it has a `persist` section, after a check that it acts on the account meant."""
+    file, persists = _parsed(template.executor, template.action, template.name, template.content)
+    if file.login is not None and (file.login is LoginAs.SELF) != (logins.login_as is LoginAs.SELF):
+        # A self-change script run by another login would change that login's own secret.
+        raise TemplateDoesNotFit(
+            f"the template {template.name} is for a login as {file.login}, and here the login is "
+            f"{logins.login_as}; choose another template or another `--auth`"
+        )
+    return persists
+
+
+@lru_cache(maxsize=256)
+def _parsed(executor: str, action: Action, name: str, content: str) -> tuple[TemplateFile, bool]:
+    file = parse_file(content, name, executor=executor, action=action)
+    return file, load_and_check(file, load(executor)).has(Section.PERSIST)
+
+
+def _stricter(platform_threshold: int | None, policy: LockoutBudget) -> LockoutBudget:
+    known = [each for each in (platform_threshold, policy.threshold) if each is not None]
+    return policy.model_copy(update={"threshold": min(known, default=None)})

@@ -1,0 +1,1 @@
+"""One file a step of the schema, never changed once released."""

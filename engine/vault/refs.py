@@ -1,0 +1,75 @@
+"""A credential by the names that outlive the database: they, not row ids, are what its secrets are bound to."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, select
+
+from engine.catalog.models import account, authority, credential, device, zone
+from engine.vault.sealing import Context, Purpose
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialRef:
+    """`account` is the normalised name at its `authority`; `username` is as it was given."""
+
+    id: int
+    account_id: int
+    authority: str
+    account: str
+    username: str
+    domain: str
+    kind: str
+    service: str
+    additional: str
+    device: str
+    zone: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.username}@{self.device}"
+
+    @property
+    def slot(self) -> str:
+        """Which of the account's credentials it is."""
+        return f"{self.kind}/{self.service}"
+
+    def context(self, number: int, purpose: Purpose = Purpose.SECRET) -> Context:
+        return Context(self.authority, self.account, self.slot, number, purpose)
+
+
+@dataclass(frozen=True, slots=True)
+class SealedVersion:
+    credential: CredentialRef
+    number: int
+    sealed: bytes
+
+
+def credential_refs(connection: Connection, ids: Collection[int]) -> dict[int, CredentialRef]:
+    statement = (
+        select(
+            credential.c.id,
+            credential.c.account_id,
+            authority.c.name,
+            account.c.name,
+            credential.c.username,
+            credential.c.domain,
+            credential.c.kind,
+            credential.c.service,
+            credential.c.additional,
+            device.c.name,
+            zone.c.name,
+        )
+        .join(account, account.c.id == credential.c.account_id)
+        .join(authority, authority.c.id == account.c.authority_id)
+        .join(device, device.c.id == credential.c.device_id)
+        .join(zone, zone.c.id == device.c.zone_id)
+        .where(credential.c.id.in_(ids))
+    )
+    return {row[0]: CredentialRef(*row) for row in connection.execute(statement)}
+
+
+def credential_ref(connection: Connection, credential_id: int) -> CredentialRef:
+    return credential_refs(connection, (credential_id,))[credential_id]

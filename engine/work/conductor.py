@@ -1,0 +1,365 @@
+"""Conducts one claim: performs each effect that the change protocol asks for and tells it what came of it.
+
+This is the thin shell around `engine.rotation`: it decides nothing that the protocol decides.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from engine.operations.claims import Claim, NotClaimed, boottime
+from engine.operations.errors import LeaseLost
+from engine.operations.ledger import Evidence, Ledger, Tried
+from engine.operations.outcomes import FOLLOWING
+from engine.operations.states import OperationState
+from engine.rotation import protocol as p
+from engine.rotation.machine import Machine, Rotation
+from engine.store.database import StoreUnavailable
+from engine.templating.errors import UnresolvableTag
+from engine.vault.errors import VaultError
+from engine.vault.journal import JournalWriter, Kind, Record
+from engine.vault.keys import ZoneKeys
+from engine.vault.sealing import Purpose, key_id, seal, seal_bytes
+from engine.work.candidates import candidate_for
+from engine.work.forkserver.ports import ChildGone, SessionPort, Sessions
+from engine.work.jobs import Secrets, job_for, own_login, probing_job, proof_plan
+from executors.contract import Outcome, Proof, Redactor, Report, Secret, TemplateError, Verdict
+
+LONGEST_SETTLE = 60.0  # seconds that a claim waits by itself before the first probe
+
+Observer = Callable[[str], None]
+"""Called with the name of each point before and after a write or an effect; tests kill the process there."""
+
+
+def nothing(point: str) -> None:
+    """The observer of production."""
+
+
+class Conductor:
+    """One for a worker process; thread-safe, since everything of a claim is in its own `_Run`."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        sessions: Sessions,
+        keys: ZoneKeys,
+        journal: JournalWriter,
+        deadline: float,
+        machine: Machine | None = None,
+        at: Observer = nothing,
+    ) -> None:
+        self.ledger = ledger
+        self.sessions = sessions
+        self.keys = keys
+        self.journal = journal
+        self.deadline = deadline
+        self.machine = machine or Machine()
+        self.at = at
+
+    def conduct(self, operation_id: int) -> OperationState | None:
+        """Work on the operation until it ends or must wait. None: it was not ours to do, or no longer."""
+        self.at("claim.before")
+        try:
+            claim = self.ledger.claim(operation_id)
+        except NotClaimed:
+            return None
+        self.at("claim.after")
+        run = _Run(self, claim)
+        try:
+            return run.whole()
+        except LeaseLost:
+            return None
+        finally:
+            run.hang_up()
+
+
+class _Run:
+    """One claim from begin to end."""
+
+    def __init__(self, conductor: Conductor, claim: Claim) -> None:
+        self._c = conductor
+        self._claim = claim
+        self._secrets = Secrets(claim, conductor.keys)
+        self._session: SessionPort | None = None
+        self._prepaid = claim.prepaid
+        self._tried: list[Tried] = []
+        self._until = claim.until
+        self._outcome = Outcome.OK
+        self._message = ""
+        self._proof: str | None = None
+        self._steps: list[Report] = []
+        self._transcripts: list[str] = []
+        self._end: OperationState | None = None
+
+    def whole(self) -> OperationState | None:
+        state = self._c.machine.begin(self._claim.facts)
+        while state.effect is not None:
+            if boottime() >= self._until and not isinstance(state.effect, p.Commit):
+                raise LeaseLost("this host's own clock says that the lease is over")
+            state = self._c.machine.receive(state, self._perform(state, state.effect))
+        return self._end
+
+    def hang_up(self) -> None:
+        if self._session is not None:
+            self._session.close()
+            self._session = None
+
+    def _perform(self, state: Rotation, effect: p.Effect) -> p.Event:
+        name = type(effect).__name__.lower()
+        self._c.at(f"{name}.before")
+        event = self._event(state, effect)
+        self._c.at(f"{name}.after")
+        return event
+
+    def _event(self, state: Rotation, effect: p.Effect) -> p.Event:
+        match effect:
+            case p.Journal(replaces):
+                return self._journal(replaces)
+            case p.Connect(login):
+                return self._connect(state, login)
+            case p.Mark(version):
+                return self._mark(version)
+            case p.Apply():
+                return self._apply()
+            case p.Probe(version):
+                return self._probe(state, version)
+            case p.Commit(version):
+                return self._commit(state, version)
+            case p.Adopt(version):
+                self._c.ledger.adopted(self._claim, version, self._settled(), self._proof or "")
+                return p.Adopted()
+            case p.Persist():
+                return self._persist()
+            case p.Close():
+                return self._close(effect)
+
+    # W1
+
+    def _journal(self, replaces: int | None) -> p.Event:
+        """Escrow first, then the row, then the mark that says that the row is there."""
+        claim = self._claim
+        number = self._c.ledger.next_number(claim)
+        secret = candidate_for(claim, self._secrets)
+        self._secrets.remember(number, secret)
+        record = self._record(number, secret)
+        self._c.at("escrow.before")
+        try:
+            self._c.journal.append([record])
+        except VaultError as error:
+            self._outcome, self._message = Outcome.UNKNOWN, str(error)
+            return p.NotJournaled()
+        self._c.at("escrow.after")
+        parent_version = claim.parent.number if claim.parent else None
+        self._c.ledger.journaled(claim, record, replaces, parent_version)
+        self._c.at("mark_committed.before")
+        self._c.journal.mark_committed([record])
+        return p.Journaled(number)
+
+    def _record(self, number: int, secret: Secret) -> Record:
+        credential = self._claim.credential
+        public = self._c.keys.public(credential.zone)
+        return Record(
+            kind=Kind.CANDIDATE,
+            incarnation=self._claim.incarnation,
+            epoch=self._claim.epoch,
+            authority=credential.authority,
+            account=credential.account,
+            credential=credential.slot,
+            version=number,
+            sealed=seal(secret, public, credential.context(number)),
+            key_id=key_id(public),
+            at=time.time(),
+        )
+
+    # Connecting and sending
+
+    def _connect(self, state: Rotation, login: int | None) -> p.Event:
+        self._drop_session()
+        if not self._pay(self._login_account(login)):
+            return self._not_connected(Outcome.LOCKED_OUT, "the lockout budget of the account that logs in is spent")
+        try:
+            job = job_for(self._claim, self._secrets, login, state.facts.candidate, self._child_deadline())
+        except (TemplateError, UnresolvableTag) as error:
+            return self._not_connected(Outcome.BAD_TEMPLATE, str(error))
+        try:
+            self._session = self._c.sessions.open(job)
+            report = self._session.prepare()
+        except ChildGone as gone:
+            return self._not_connected(Outcome.UNKNOWN, str(gone))
+        return self._prepared(login, report)
+
+    def _prepared(self, login: int | None, report: Report) -> p.Event:
+        self._steps.append(report)
+        refused = report.outcome is Outcome.BAD_LOGIN
+        reached = report.outcome not in (Outcome.UNREACHABLE, Outcome.TIMEOUT, Outcome.UNTRUSTED_HOST)
+        self._tried.append(Tried(self._login_account(login), (not refused) if reached else None))
+        if report.outcome is not Outcome.OK:
+            return self._not_connected(report.outcome, report.message)
+        status = report.facts.get("status", "usable")
+        if status in ("locked", "no_password") and self._claim.facts.goal is p.Goal.CHANGE:
+            return self._not_connected(Outcome.ACCOUNT_DISABLED, f"the account is {status} and is left so")
+        return self._identified(report.facts.get("identity"))
+
+    def _identified(self, identity: str | None) -> p.Event:
+        """The account's own id must be the one on record: a deleted and recreated account is another one."""
+        if identity is not None and identity != self._claim.identity:
+            known = self._c.ledger.identified(self._claim, identity)
+            if known != identity:
+                return self._not_connected(
+                    Outcome.ACCOUNT_MISSING, f"the account's id is {identity}, on record is {known}: not the same account"
+                )
+        return p.Connected()
+
+    def _not_connected(self, outcome: Outcome, message: str) -> p.Event:
+        self._outcome, self._message = outcome, message
+        return p.NotConnected(FOLLOWING[outcome].reply)
+
+    def _login_account(self, login: int | None) -> int:
+        auth = self._claim.logins.get("auth")
+        return self._claim.credential.account_id if login is not None or auth is None else auth.credential.account_id
+
+    def _mark(self, version: int | None) -> p.Event:
+        charged = self._claim.credential.account_id
+        marked = self._c.ledger.marked(self._claim, version, self._settled(), charged)
+        self._prepaid = marked.charged
+        return p.Marked() if marked.permitted else self._refused_to_send()
+
+    def _refused_to_send(self) -> p.Event:
+        self._message = "canceled, paused, expired or changed meanwhile; nothing more is sent"
+        return p.MarkRefused()
+
+    def _apply(self) -> p.Event:
+        try:
+            report = self._open_session().apply()
+        except ChildGone as gone:
+            self._outcome, self._message = Outcome.UNKNOWN, str(gone)
+            return p.Applied(p.Reply.UNSURE)
+        self._steps.append(report)
+        self._outcome, self._message = report.outcome, report.message
+        if self._claim.plan.settle_seconds:
+            time.sleep(min(self._claim.plan.settle_seconds, LONGEST_SETTLE))
+        return p.Applied(FOLLOWING[report.outcome].reply)
+
+    # Probing
+
+    def _probe(self, state: Rotation, version: int) -> p.Event:
+        account = self._claim.credential.account_id
+        if not self._pay(account):
+            return p.Probed(version, p.Verdict.LOCKED)
+        proof = self._try(version)
+        verdict = _VERDICTS[proof.verdict]
+        judged = {p.Verdict.OPENS: True, p.Verdict.REFUSED: False}.get(verdict)
+        self._tried.append(Tried(account, judged))
+        if verdict is p.Verdict.OPENS:
+            self._proof = "restricted" if proof.verdict is Verdict.RESTRICTED else proof.kind.value
+        elif verdict is p.Verdict.UNKNOWN:
+            self._outcome, self._message = Outcome.UNREACHABLE, proof.detail
+        elif self._outcome is Outcome.OK:
+            self._outcome, self._message = Outcome.BAD_LOGIN, proof.detail
+        return p.Probed(version, verdict)
+
+    def _try(self, version: int) -> Proof:
+        secret = self._secrets.own(version)
+        plan = proof_plan(self._claim, self._secrets)
+        try:
+            return self._open_session().prove(own_login(self._claim, secret), plan)
+        except ChildGone as gone:
+            self._drop_session()
+            return Proof(Verdict.UNKNOWN, plan.kind, str(gone))
+
+    def _open_session(self) -> SessionPort:
+        """The session that made the change; after a take-over, one that only probes."""
+        if self._session is None:
+            self._session = self._c.sessions.open(probing_job(self._claim, self._secrets, self._child_deadline()))
+        return self._session
+
+    # Ends
+
+    def _commit(self, state: Rotation, version: int) -> p.Event:
+        """W3. The proof is in hand, so a database that is away for a moment is asked again while the lease holds."""
+        evidence = self._evidence(Outcome.OK)
+        while True:
+            try:
+                self._c.ledger.committed(
+                    self._claim, version, self._tried, evidence, ends=not state.facts.persist
+                )
+                break
+            except StoreUnavailable:
+                if boottime() >= self._until:
+                    raise LeaseLost("the database was away until the lease ended") from None
+                time.sleep(0.5)
+        self._settled()
+        self._end = OperationState.SUCCEEDED
+        return p.Committed()
+
+    def _persist(self) -> p.Event:
+        try:
+            report = self._open_session().persist()
+        except ChildGone as gone:
+            self._outcome, self._message = Outcome.NOT_SAVED, str(gone)
+            return p.Persisted(saved=False)
+        self._steps.append(report)
+        saved = report.outcome is Outcome.OK
+        self._outcome, self._message = (Outcome.OK if saved else Outcome.NOT_SAVED), report.message
+        return p.Persisted(saved)
+
+    def _close(self, close: p.Close) -> p.Event:
+        outcome = Outcome.OK if close.result in (p.Result.SUCCEEDED, p.Result.ADOPTED) else self._outcome
+        self._end = self._c.ledger.closed(self._claim, close, self._settled(), self._evidence(outcome))
+        return p.Closed()
+
+    def _evidence(self, outcome: Outcome) -> Evidence:
+        message = Redactor(self._secrets.known()).redact(self._message)
+        steps = tuple(step for report in self._steps for step in report.steps)
+        return Evidence(outcome, message, self._proof, steps, self._transcript())
+
+    def _transcript(self) -> bytes | None:
+        if self._session is not None:
+            self._keep_transcript()
+        text = "".join(self._transcripts)
+        if not text:
+            return None
+        credential = self._claim.credential
+        public = self._c.keys.public(credential.zone)
+        return seal_bytes(text.encode(), public, credential.context(self._claim.epoch, Purpose.TRANSCRIPT))
+
+    # Sessions, leases and charges
+
+    def _keep_transcript(self) -> None:
+        try:
+            self._transcripts.append(self._session.transcript() if self._session else "")
+        except ChildGone:
+            self._transcripts.append("# the executor child ended before its transcript was read\n")
+
+    def _drop_session(self) -> None:
+        if self._session is not None:
+            self._keep_transcript()
+            self.hang_up()
+
+    def _child_deadline(self) -> float:
+        """The child must be dead before anybody else may take over: its deadline ends before the lease does."""
+        if self._until - boottime() < self._c.deadline:
+            self._until = self._c.ledger.renew(self._claim)
+        return min(self._c.deadline, self._until - boottime())
+
+    def _pay(self, account_id: int) -> bool:
+        """Charge one try before it is made; the first one may have been charged by the claim or by W2."""
+        if self._prepaid:
+            self._prepaid = False
+            return True
+        return self._c.ledger.charged(self._claim, account_id, self._settled())
+
+    def _settled(self) -> list[Tried]:
+        """What is to be recorded about tries, once."""
+        tried, self._tried = self._tried, []
+        return tried
+
+
+_VERDICTS = {
+    Verdict.OPENS: p.Verdict.OPENS,
+    Verdict.RESTRICTED: p.Verdict.OPENS,
+    Verdict.REFUSED: p.Verdict.REFUSED,
+    Verdict.LOCKED: p.Verdict.LOCKED,
+    Verdict.UNKNOWN: p.Verdict.UNKNOWN,
+}

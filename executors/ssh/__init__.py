@@ -1,0 +1,5 @@
+"""The ssh executor."""
+
+from executors.ssh.executor import SshExecutor
+
+__all__ = ["SshExecutor"]

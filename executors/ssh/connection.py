@@ -1,0 +1,183 @@
+"""A logged-in connection: each command on a channel of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from types import TracebackType
+from typing import Self
+
+import paramiko
+
+from executors.contract import (
+    Failure,
+    Login,
+    Outcome,
+    Program,
+    Report,
+    Section,
+    StepRecord,
+    Target,
+    TemplateError,
+    Transcript,
+    Values,
+)
+from executors.ssh.dialogue import Ended, converse
+from executors.ssh.login import log_in, prepare
+from executors.ssh.path import Path, reach
+from executors.ssh.program import Script, SshProgram, Way
+
+CHUNK = 32768  # bytes
+LOCALE = "env LC_ALL=C "  # what programs say is matched, so never translated; env(1) serves every login shell
+
+
+class SshConnection:
+    """Logged in; stays open until `close`."""
+
+    def __init__(self, target: Target, path: Path, transcript: Transcript) -> None:
+        self._target = target
+        self._path = path
+        self._transcript = transcript
+
+    def run(self, program: Program, section: Section, values: Values) -> Report:
+        """Run one section once, stopping at the first command that does not end well.
+
+        Raises Failure for a broken connection, and TemplateError, before anything is sent, for a value that
+        does not fit.
+        """
+        if not isinstance(program, SshProgram) or not program.has(section):
+            raise TemplateError(0, f"it has no section [{section}] for ssh")
+        facts: dict[str, str] = {}
+        steps: list[StepRecord] = []
+        for script in program.render(section, values):
+            started = time.monotonic()
+            ended = self.perform(script)
+            took = round((time.monotonic() - started) * 1000)
+            steps.append(StepRecord(script.command.line, script.shown, ended.outcome, took))
+            facts.update(ended.facts)
+            if ended.outcome is not Outcome.OK or ended.settled:
+                return Report(ended.outcome, ended.message, facts, tuple(steps))
+        return Report(Outcome.OK, facts=facts, steps=tuple(steps))
+
+    def perform(self, script: Script) -> Ended:
+        """One command from its start to its end. Raises Failure for a broken connection."""
+        self._transcript.sent(script.shown)
+        silence = script.command.timeout or self._target.read_timeout
+        stream = self._open(script, silence)
+        try:
+            return converse(stream, script, self._transcript, silence)
+        finally:
+            stream.close()
+
+    def close(self) -> None:
+        """Close politely; never raises for a connection that is already gone."""
+        self._path.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _open(self, script: Script, silence: float) -> ChannelStream:
+        transport = self._path.transport
+        try:
+            channel = transport.open_session(timeout=self._target.read_timeout)
+            channel.event = _BoundedEvent(silence)
+            channel.settimeout(silence)
+            channel.set_combine_stderr(True)
+            _start(channel, script)
+        except TimeoutError:
+            raise Failure(Outcome.TIMEOUT, f"{self._target.device}: no answer to {script.shown!r}") from None
+        except (OSError, EOFError, paramiko.SSHException) as error:
+            raise self._not_started(script, error) from None
+        return ChannelStream(self._target.device, channel, transport)
+
+    def _not_started(self, script: Script, error: Exception) -> Failure:
+        device = self._target.device
+        if self._path.transport.is_active():
+            return Failure(
+                Outcome.PERMISSION_DENIED, f"{device}: the server does not start {script.shown!r}: {error}"
+            )
+        return Failure(
+            Outcome.UNREACHABLE, f"{device}: the connection broke before {script.shown!r}: {error}"
+        )
+
+
+def connect(target: Target, login: Login, transcript: Transcript) -> SshConnection:
+    """Connect and log in, once. Raises Failure."""
+    key = prepare(login)
+    path = reach(target, transcript)
+    try:
+        log_in(path.transport, target, login, key, transcript)
+    except BaseException:
+        path.close()
+        raise
+    return SshConnection(target, path, transcript)
+
+
+def _start(channel: paramiko.Channel, script: Script) -> None:
+    if script.command.way is not Way.RUN:
+        channel.get_pty(term="dumb")
+    if script.command.way is Way.SHELL:
+        channel.invoke_shell()
+    else:
+        channel.exec_command(LOCALE + script.text.wire.reveal())
+
+
+class _BoundedEvent(threading.Event):
+    """paramiko waits for the answer to a channel request without a bound; this one raises TimeoutError."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self._seconds = seconds
+
+    def wait(self, timeout: float | None = None) -> bool:
+        if not super().wait(self._seconds if timeout is None else timeout):
+            raise TimeoutError
+        return True
+
+
+class ChannelStream:
+    """A channel as the dialogue wants it: waits have a bound, and only a broken connection is an error."""
+
+    def __init__(self, device: str, channel: paramiko.Channel, transport: paramiko.Transport) -> None:
+        self._device = device
+        self._channel = channel
+        self._transport = transport
+
+    def receive(self, seconds: float) -> bytes:
+        self._channel.settimeout(seconds)
+        return self._channel.recv(CHUNK)
+
+    def send(self, data: bytes) -> None:
+        """Raises TimeoutError; a command that has ended reads no more, and its output tells why."""
+        try:
+            self._channel.sendall(data)
+        except TimeoutError:
+            raise
+        except OSError:
+            return
+
+    def end_input(self) -> None:
+        with contextlib.suppress(OSError, EOFError):
+            self._channel.shutdown_write()
+
+    def exit_status(self, seconds: float) -> int | None:
+        """Raises TimeoutError, and Failure if the connection broke rather than the command ended."""
+        if not self._channel.status_event.wait(seconds):
+            raise TimeoutError
+        if self._channel.exit_status >= 0:
+            return self._channel.exit_status
+        if self._channel.eof_received and self._transport.is_active():
+            return None
+        raise Failure(
+            Outcome.UNREACHABLE, f"{self._device}: the connection broke while a command was running"
+        )
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
+            self._channel.close()
