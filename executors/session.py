@@ -85,10 +85,10 @@ class Session:
 
     def prove(self, login: Login, plan: ProofPlan) -> Proof:
         """Try `login` once on a fresh connection."""
-        transcript = self._transcript_for([login.secret, *([plan.via.secret] if plan.via else [])])
         found: list[Proof] = []
 
         def attempt() -> Report:
+            transcript = self._transcript_for([login.secret, *([plan.via.secret] if plan.via else [])])
             found.append(self._executor.prove(self._job.target, login, plan, transcript))
             return Report(Outcome.OK)
 

@@ -22,6 +22,7 @@ from engine.catalog.lookup import find_credential
 from engine.catalog.profiles import NoProfile, ProfileTie
 from engine.catalog.states import Action, CredentialKind, CredentialState
 from engine.operations.plan import plan_for
+from engine.operations.requests import Requested
 from engine.store.errors import KeyturnError
 from engine.vault import sealing, service
 from engine.vault.refs import credential_ref
@@ -45,6 +46,14 @@ class CredentialDetails(CredentialView):
     port: int | None
     template_used: str | None
     obstacle: str | None
+
+
+class Enabled(BaseModel):
+    """It is `managed` once the operation has succeeded, or now if there is none."""
+
+    id: int
+    state: CredentialState
+    operation: int | None
 
 
 class Stored(BaseModel):
@@ -118,12 +127,17 @@ def set_secret(credential_id: Id, body: SecretBody, context: Context, caller: Ad
 
 
 @router.post("/{credential_id}/enable", dependencies=[Bare])
-def enable(credential_id: Id, context: Context, caller: Administrator) -> CredentialView:
-    """Let the engine change it. Its secret must have been proven: ask for `verify` before."""
+def enable(credential_id: Id, context: Context, caller: Administrator) -> Enabled:
+    """Let the engine change it. Unless its secret was proven in this state, `operation` now proves it."""
+    requested: Requested | None = None
     with context.database.writing() as connection:
-        if credentials.get_credential(connection, credential_id).state is not CredentialState.MANAGED:
-            lifecycle.enable(connection, caller.name, credential_id)
-        return credentials.get_credential(connection, credential_id)
+        view = credentials.get_credential(connection, credential_id)
+        state = lifecycle.enable(connection, caller.name, credential_id)
+        if state is not CredentialState.MANAGED and view.current_version is not None:
+            [requested] = happened(connection, Event("manual", credential_id, caller.name, Action.VERIFY))
+    if requested is not None:
+        context.bell.ring(requested.operation_id)
+    return Enabled(id=credential_id, state=state, operation=requested and requested.operation_id)
 
 
 @router.post("/{credential_id}/suspend")

@@ -33,6 +33,14 @@ STATUS: Final[Mapping[Kind, HTTPStatus]] = {
     Kind.UNAUTHENTICATED: HTTPStatus.UNAUTHORIZED,
     Kind.FORBIDDEN: HTTPStatus.FORBIDDEN,
 }
+# Own words: Python's names for statuses change between releases.
+HTTP_CODES: Final = {
+    400: "bad_request",
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "too_large",
+    503: "not_available",
+}
 # A key of the caller's JSON is quoted back only if it looks like the name of a field: it could be a secret.
 FIELD_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,31}")
 
@@ -130,9 +138,8 @@ def _shown(part: Any) -> str:
 
 
 def _http(_: Request, error: HTTPException) -> JSONResponse:
-    phrase = HTTPStatus(error.status_code).phrase
-    code = re.sub(r"[^a-z]+", "_", phrase.lower())
-    return problem(error.status_code, code, error.detail or phrase, headers=error.headers)
+    code = HTTP_CODES.get(error.status_code, f"http_{error.status_code}")
+    return problem(error.status_code, code, error.detail, headers=error.headers)
 
 
 def _template(_: Request, error: TemplateError) -> JSONResponse:

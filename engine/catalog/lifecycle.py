@@ -71,7 +71,7 @@ def move(
 
 
 def enable(connection: Connection, actor: str, credential_id: int) -> CredentialState:
-    """Let the engine change it, and return its state: `managed` if its current secret was proven in this state.
+    """Let the engine change it; returns its state: `managed` if its current secret was proven in this state.
 
     Otherwise it stays `unverified` until the next proof, which makes it `managed`; ask for `verify`.
     Raises UnknownCredential, WrongState.
@@ -143,7 +143,7 @@ def retire(connection: Connection, actor: str, credential_id: int) -> None:
     move(connection, actor, credential_id, _S.RETIRED, action="credential.retire")
 
 
-def _row(connection: Connection, credential_id: int) -> Row[Any]:
+def _row(connection: Connection, credential_id: int) -> Row[Any, Any]:
     row = connection.execute(
         select(credential.c.state, credential.c.since).where(credential.c.id == credential_id)
     ).one_or_none()

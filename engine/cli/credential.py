@@ -10,6 +10,7 @@ from urllib.parse import quote
 import click
 
 from engine.cli.client import Client
+from engine.cli.exits import Exit
 from engine.cli.frame import EngineGroup, Shared, pass_shared, say, show_one, show_rows
 from engine.cli.secrets import read_secret
 from engine.cli.waiting import TIMEOUT, end_with, wait_for
@@ -17,6 +18,8 @@ from engine.cli.waiting import TIMEOUT, end_with, wait_for
 KINDS = ("password", "ssh_key", "enable", "community", "api_key", "certificate", "information")
 COLUMNS = ("name", "kind", "state", "current_version", "policy", "auth", "parent", "link", "reason")
 VERSION_COLUMNS = ("number", "status", "origin", "proof", "created", "sent_at", "proven_at", "parent_version")
+
+PROVEN = ("managed", "changing")  # an operation may be at work already when the proof is told
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -97,13 +100,18 @@ def enable(shared: Shared, name: str, kind: str | None, timeout: float) -> None:
 
 
 def _enable(shared: Shared, client: Client, found: dict[str, Any], timeout: float) -> None:
-    asked = client.post(f"/credentials/{found['id']}/verify")
-    operation = wait_for(client, asked["operation"], timeout)
-    if operation["state"] != "succeeded":
+    asked = client.post(f"/credentials/{found['id']}/enable")
+    operation = None if asked["operation"] is None else wait_for(client, asked["operation"], timeout)
+    if operation is not None and operation["state"] != "succeeded":
         return end_with(shared, operation)
-    proven = client.post(f"/credentials/{found['id']}/enable")
-    shown = proven | {"operation": operation["id"], "outcome": operation["outcome"]}
-    return say(shared, shown, f"credential {proven['name']} is {proven['state']}")
+    shown = client.get(f"/credentials/{found['id']}") | {
+        "operation": asked["operation"],
+        "outcome": operation and operation["outcome"],
+    }
+    say(shared, shown, f"credential {shown['name']} is {shown['state']}")
+    if shown["state"] not in PROVEN:
+        click.get_current_context().exit(int(Exit.NOT_PROVEN))
+    return None
 
 
 @credential.command("set")

@@ -17,6 +17,7 @@ from engine.record import audit, outbox
 from engine.store.clock import now
 from engine.store.models import engine_state
 from engine.store.statements import insert_unless_there
+from engine.vault.models import secret_version
 
 SCHEDULED_INDEX = text("state = 'scheduled'")
 
@@ -206,6 +207,24 @@ def _allowed(connection: Connection, ask: Ask, row: Row[Any]) -> None:
         raise NotNow(f"{name} holds its parent's secret and never changes alone; change the parent")
     if ask.action is Action.RECONCILE and row.auth_id is None and row.reconcile_id is None:
         raise NotNow(f"{name} has no account that could reset it; name one with --reconcile or --auth")
+    _has_secrets(connection, ask, row, name)
     restored = connection.execute(select(engine_state.c.restored)).scalar_one()
     if restored and ask.action is not Action.VERIFY:
         raise NotNow("the database was restored from an older copy; verify the credentials, then end that mode")
+
+
+def _has_secrets(connection: Connection, ask: Ask, row: Row[Any], name: str) -> None:
+    """What logs in must have a secret, and so must what is only proven."""
+    auth = (row.reconcile_id or row.auth_id) if ask.action is Action.RECONCILE else row.auth_id
+    needed = {row.become_id, auth if ask.action is not Action.VERIFY and auth is not None else row.id} - {None}
+    having = set(
+        connection.execute(
+            select(secret_version.c.credential_id).where(
+                secret_version.c.credential_id.in_(needed), secret_version.c.status == "current"
+            )
+        ).scalars()
+    )
+    if needed <= having:
+        return
+    whose = name if row.id in needed - having else f"an account that logs in to change {name}"
+    raise NotNow(f"no secret of {whose} is stored; `keyturn credential set` stores one")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, select
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from engine.store.clock import now
 
@@ -57,10 +59,11 @@ class Database:
 def _translated() -> Iterator[None]:
     try:
         yield
-    except IntegrityError:
-        raise
-    except (OperationalError, DBAPIError) as error:
-        if isinstance(error, OperationalError) or error.connection_invalidated:
+    except PoolTimeout as error:
+        raise StoreUnavailable("all database connections of this process are in use") from error
+    except DBAPIError as error:
+        damaged = type(error.orig) is sqlite3.DatabaseError  # not a database, or malformed
+        if isinstance(error, OperationalError) or error.connection_invalidated or damaged:
             raise StoreUnavailable(f"the database did not take part: {error.orig}") from error
         raise
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import threading
 
 from alembic import command
 from alembic.config import Config
@@ -16,7 +15,6 @@ from engine.store.database import Database
 from engine.store.models import SINGLE_ROW, engine_state
 
 LOCK = 0x6B74_7363_6865_6D61  # PostgreSQL's advisory lock; any number that all versions share
-_one_at_a_time = threading.Lock()  # Alembic keeps its context in a module
 
 # The table is the record room's, which stands above this one; a chain begins with 64 zeros.
 _audit_chain = table("audit_chain", column("id"), column("sequence"), column("hash"))
@@ -33,11 +31,12 @@ class SchemaTooOld(Exception):
 
 def upgrade(database: Database) -> None:
     """Apply what is missing, in one transaction that excludes every other upgrade, and make the rows without
-    which nothing runs. Does nothing to a database that is up to date.
+    which nothing runs. Does nothing to a database that is up to date. Alembic keeps its context in a module:
+    a process upgrades one database at a time.
 
     Raises SchemaTooNew, StoreUnavailable.
     """
-    with _one_at_a_time, database.writing() as connection:
+    with database.writing() as connection:
         _exclude_others(connection)
         config = _config(connection)
         _pending(connection, config)

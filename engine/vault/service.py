@@ -26,13 +26,6 @@ from executors.contract import Secret
 REVEAL_LIFE = 60.0  # seconds until an unread answer goes
 
 
-class SecretPending(KeyturnError):
-    """A secret of ours may be in force; setting another by hand would hide it."""
-
-    code = "secret_pending"
-    kind = Kind.CONFLICT
-
-
 class NoSecret(KeyturnError):
     code = "no_secret"
     kind = Kind.NOT_FOUND
@@ -67,37 +60,41 @@ def import_secret(
 ) -> int:
     """Store a secret that somebody set, as current and not proven; the escrow journal has it first.
 
-    Returns the version number. Raises SecretPending, JournalFull, JournalBroken.
+    While a candidate of ours may be in force it joins the history instead: the next look tries it too, and adopts it if it
+    is the one that opens. Returns the version number. Raises JournalFull, JournalBroken.
     """
     ref = credential_ref(connection, credential_id)
     number, record = _prepare_import(connection, ref, secret)
     journal.append([record])
     mine = secret_version.c.credential_id == credential_id
-    for before, after in (("previous", "history"), ("current", "previous")):
-        connection.execute(
-            update(secret_version).where(mine, secret_version.c.status == before).values(status=after)
-        )
+    pending = connection.execute(select(secret_version.c.id).where(mine, secret_version.c.status == "sent")).first()
+    status = "current" if pending is None else "history"
+    if pending is None:
+        for before, after in (("previous", "history"), ("current", "previous")):
+            connection.execute(
+                update(secret_version).where(mine, secret_version.c.status == before).values(status=after)
+            )
     connection.execute(
         insert(secret_version).values(
             credential_id=credential_id,
             number=number,
-            status="current",
+            status=status,
             origin="imported",
+            maybe_sent=True,
             sealed=record.sealed,
             key_id=record.key_id,
             digest=record.mark.digest,
             created=now(),
         )
     )
-    stopped = (CredentialState.SUSPENDED, CredentialState.UNMANAGED, CredentialState.RETIRED)
+    kept = (CredentialState.SUSPENDED, CredentialState.UNMANAGED, CredentialState.RETIRED, CredentialState.IN_DOUBT)
     connection.execute(
         update(credential)
-        .where(credential.c.id == credential_id, credential.c.state.not_in(stopped))
+        .where(credential.c.id == credential_id, credential.c.state.not_in(kept))
         .values(state=CredentialState.UNVERIFIED, reason=None, since=now())
     )
-    audit.write(
-        connection, actor=actor, action="secret.imported", object=ref.name, details={"version": number}
-    )
+    details = {"version": number, "as": status}
+    audit.write(connection, actor=actor, action="secret.imported", object=ref.name, details=details)
     return number
 
 
@@ -105,11 +102,6 @@ def _prepare_import(connection: Connection, ref: CredentialRef, secret: Secret) 
     """The next number and the journal's record. Locks the credential, so that numbers do not collide."""
     connection.execute(select(credential.c.id).where(credential.c.id == ref.id).with_for_update())
     mine = secret_version.c.credential_id == ref.id
-    pending = connection.execute(select(secret_version.c.number).where(mine, secret_version.c.status == "sent")).scalar()
-    if pending is not None:
-        raise SecretPending(
-            f"version {pending} of {ref.name} was sent and may be in force; let its operation end, or reconcile it"
-        )
     number = (connection.execute(select(func.max(secret_version.c.number)).where(mine)).scalar() or 0) + 1
     public = zone_key(connection, ref.zone)
     incarnation, moment = connection.execute(select(engine_state.c.incarnation, now())).one()

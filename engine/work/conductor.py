@@ -5,6 +5,7 @@ This is the thin shell around `engine.rotation`: it decides nothing that the pro
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 
@@ -25,6 +26,8 @@ from engine.work.candidates import candidate_for
 from engine.work.forkserver.ports import ChildGone, SessionPort, Sessions
 from engine.work.jobs import Secrets, job_for, own_login, probing_job, proof_plan
 from executors.contract import Outcome, Proof, Redactor, Report, Secret, TemplateError, Verdict
+
+log = logging.getLogger(__name__)
 
 LONGEST_SETTLE = 60.0  # seconds that a claim waits by itself before the first probe
 
@@ -70,6 +73,9 @@ class Conductor:
             return run.whole()
         except LeaseLost:
             return None
+        except VaultError as error:
+            log.error("operation %s: %s", operation_id, error)
+            return run.give_up(str(error))
         finally:
             run.hang_up()
 
@@ -80,6 +86,7 @@ class _Run:
     def __init__(self, conductor: Conductor, claim: Claim) -> None:
         self._c = conductor
         self._claim = claim
+        self._state = conductor.machine.begin(claim.facts)
         self._secrets = Secrets(claim, conductor.keys)
         self._session: SessionPort | None = None
         self._prepaid = claim.prepaid
@@ -93,12 +100,17 @@ class _Run:
         self._end: OperationState | None = None
 
     def whole(self) -> OperationState | None:
-        state = self._c.machine.begin(self._claim.facts)
-        while state.effect is not None:
-            if boottime() >= self._until and not isinstance(state.effect, p.Commit):
+        while (effect := self._state.effect) is not None:
+            if boottime() >= self._until and not isinstance(effect, p.Commit):
                 raise LeaseLost("this host's own clock says that the lease is over")
-            state = self._c.machine.receive(state, self._perform(state, state.effect))
+            self._state = self._c.machine.receive(self._state, self._perform(self._state, effect))
         return self._end
+
+    def give_up(self, message: str) -> OperationState:
+        """A stored secret does not open here: nothing more is tried until a person has looked."""
+        self._outcome, self._message = Outcome.UNKNOWN, message
+        result = p.Result.NEEDS_PERSON if self._state.facts.sent else p.Result.FAILED
+        return self._c.ledger.closed(self._claim, p.Close(result), self._settled(), self._evidence(self._outcome))
 
     def hang_up(self) -> None:
         if self._session is not None:

@@ -22,9 +22,12 @@ class Secret:
     def from_bytes(cls, data: bytes) -> Secret:
         """Decode UTF-8 strictly. Raises ValueError that does not quote the data."""
         try:
-            return cls(data.decode("utf-8"))
+            text = data.decode("utf-8")
         except UnicodeDecodeError:
-            raise ValueError("the secret is not valid UTF-8; store it in that encoding") from None
+            text = None  # raised below, outside: the codec's error carries the whole secret
+        if text is None:
+            raise ValueError("the secret is not valid UTF-8; store it in that encoding")
+        return cls(text)
 
     def reveal(self) -> str:
         return self._text

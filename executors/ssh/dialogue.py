@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 from executors.contract import Outcome, Transcript
@@ -44,12 +45,15 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class _Event:
-    """Something found in the output: a prompt to answer (its number in the script) or an end."""
+    """Something found in the output: a prompt to answer (its number in the script), or what ends the command.
+
+    An ending is put into words only after the command was hung up: the rest of its line may still be coming.
+    """
 
     start: int
     end: int
     answer: int = -1
-    ended: Ended | None = None
+    ending: Callable[[], Ended] | None = None
 
 
 def converse(stream: Stream, script: Script, transcript: Transcript, silence: float) -> Ended:
@@ -73,21 +77,29 @@ class _Conversation:
         self._next = 0  # the first prompt not yet answered or passed over
         self._answered: dict[str, None] = {}
         self._inputs_sent = False
+        needles = [*dict(script.refusals), *dict(script.answers)]
+        self._longest = max(map(len, needles), default=1)
 
     def carry_out(self) -> Ended:
         try:
             self._send_inputs()
-            while data := self._stream.receive(self._patience()):
+            while data := self._stream.receive(self._patience(self._deadline)):
                 self._hear(data)
-                ended = self._react()
-                if ended is not None:
-                    return self._hang_up(ended)
+                ending = self._react()
+                if ending is not None:
+                    self._hang_up()
+                    return ending()
             return self._judge()
         except TimeoutError:
-            return self._hang_up(Ended(Outcome.TIMEOUT, f"no answer in time{self._last_words()}"))
+            self._hang_up()
+            return Ended(Outcome.TIMEOUT, f"no answer in time{self._last_words()}")
 
-    def _patience(self) -> float:
-        return max(0.0, min(self._silence, self._deadline - time.monotonic()))
+    def _patience(self, deadline: float) -> float:
+        """Seconds to wait for the next bytes. Raises TimeoutError at the deadline, also for a target that never stops."""
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        return min(self._silence, left)
 
     def _hear(self, data: bytes) -> None:
         text = self._plain.feed(data)
@@ -96,35 +108,34 @@ class _Conversation:
         self._text += text[:room]
         self._overflowed = self._overflowed or len(text) > room
 
-    def _react(self) -> Ended | None:
+    def _react(self) -> Callable[[], Ended] | None:
         """Deal with everything found so far, in the order in which it was said."""
         while (event := self._find()) is not None:
-            if event.ended is not None:
-                return event.ended
+            if event.ending is not None:
+                return event.ending
             self._position = self._scanned = event.end
             self._answer(event.answer)
         if self._way is Way.SHELL and self._is_answered() and self._script.expects and not self._missing():
-            return Ended(Outcome.OK)
+            return partial(Ended, Outcome.OK)
         return None
 
     def _find(self) -> _Event | None:
         """The earliest event; of two at the same place the longer one."""
         events = sorted(self._events(), key=lambda event: (event.start, -event.end))
-        longest = max((len(needle) for needle in self._needles()), default=1)
-        self._scanned = max(self._position, len(self._text) - longest + 1)
+        self._scanned = max(self._position, len(self._text) - self._longest + 1)
         return events[0] if events else None
 
     def _events(self) -> Iterator[_Event]:
-        for needle, outcome in self._script.refusals:
+        for needle, _ in self._script.refusals:
             if (at := self._text.find(needle, self._scanned)) >= 0:
-                yield _Event(at, at + len(needle), ended=Ended(outcome, self._line_at(at)))
+                yield _Event(at, at + len(needle), ending=partial(self._refused, at))
         askable = dict(self._askable())
         for needle, number in askable.items():
             if (at := self._text.find(needle, self._scanned)) >= 0:
                 yield _Event(at, at + len(needle), answer=number)
         for needle in self._answered:
             if needle not in askable and (at := self._text.find(needle, self._scanned)) >= 0:
-                yield _Event(at, at + len(needle), ended=self._asked_again(needle))
+                yield _Event(at, at + len(needle), ending=partial(self._asked_again, needle))
 
     def _askable(self) -> Iterator[tuple[str, int]]:
         """The prompts that may come now: those that need not be asked, up to the first one that must."""
@@ -136,10 +147,6 @@ class _Conversation:
                 yield needle, number
                 if answer.required:
                     return
-
-    def _needles(self) -> Iterator[str]:
-        yield from (needle for needle, _ in self._script.refusals)
-        yield from (needle for needle, _ in self._script.answers)
 
     def _answer(self, number: int) -> None:
         prompt, text = self._script.answers[number]
@@ -167,24 +174,31 @@ class _Conversation:
     def _missing(self) -> list[str]:
         return [needle for needle in self._script.expects if needle not in self._text]
 
+    def _refused(self, position: int) -> Ended:
+        """Of refusals that begin alike the longest counts, however the output was cut."""
+        matching = [each for each in self._script.refusals if self._text.startswith(each[0], position)]
+        _, outcome = max(matching, key=lambda each: len(each[0]))
+        start = self._text.rfind("\n", 0, position) + 1
+        line = self._text[start:].partition("\n")[0].strip()
+        return Ended(outcome, self._transcript.redact(line)[:QUOTE_LIMIT])
+
     def _asked_again(self, prompt: str) -> Ended:
         """passwd(1) answers a refused password by asking again; what it said before tells why."""
         outcome = self._script.repeats.get(prompt, Outcome.SCRIPT_MISMATCH)
         said = self._quote(self._text[self._position :].partition(prompt)[0])
-        return Ended(outcome, f"asked {prompt!r} once more than there are answers{said}")
+        return Ended(outcome, self._transcript.redact(f"asked {prompt!r} once more than answered{said}"))
 
-    def _hang_up(self, ended: Ended) -> Ended:
+    def _hang_up(self) -> None:
         """Interrupt what still runs and wait for its end, so that nothing is left working on the target."""
         deadline = time.monotonic() + GOODBYE_SECONDS
         try:
             if self._way is not Way.RUN:
                 self._stream.send(INTERRUPT)
             self._stream.end_input()
-            while data := self._stream.receive(max(0.0, deadline - time.monotonic())):
-                self._transcript.received(self._plain.feed(data))
+            while data := self._stream.receive(self._patience(deadline)):
+                self._hear(data)
         except TimeoutError:
             self._transcript.note("the command did not end when interrupted")
-        return ended
 
     def _judge(self) -> Ended:
         """The output has ended: what the exit status, the answers given and the output say."""
@@ -193,7 +207,7 @@ class _Conversation:
         }
         if told:
             return Ended(Outcome.OK, facts=told, settled=True)
-        status = self._stream.exit_status(self._patience())
+        status = self._stream.exit_status(self._patience(self._deadline))
         outcome = self._meaning(status)
         if outcome is not Outcome.OK:
             return Ended(outcome, f"ended with {_status(status)}{self._last_words()}")
@@ -232,10 +246,6 @@ class _Conversation:
 
     def _mismatch(self, message: str) -> Ended:
         return Ended(Outcome.SCRIPT_MISMATCH, self._transcript.redact(message))
-
-    def _line_at(self, position: int) -> str:
-        start = self._text.rfind("\n", 0, position) + 1
-        return self._transcript.redact(self._text[start:].partition("\n")[0].strip())[:QUOTE_LIMIT]
 
     def _last_words(self) -> str:
         return self._quote(self._text)

@@ -25,14 +25,27 @@ from executors.ssh.program import Answer, Command, Ending, Way
 
 HARMLESS = Command(0, Way.RUN, (Literal("true"),))
 SU_PROMPT = (Literal("Password:"),)
-SU_REFUSED = (Literal("Authentication failure"),)
+# What su(1) and PAM say, and what that says of the password; every other failure says nothing (pam_wheel(8) denies
+# before the password is judged).
+SU_WORDS = {
+    "Authentication failure": Outcome.BAD_LOGIN,
+    "locked due to": Outcome.LOCKED_OUT,
+    "required to change your password": Outcome.ACCOUNT_DISABLED,
+    "account has expired": Outcome.ACCOUNT_DISABLED,
+    "account is currently not available": Outcome.ACCOUNT_DISABLED,
+}
+SU_VERDICTS = {
+    Outcome.OK: Verdict.OPENS,
+    Outcome.BAD_LOGIN: Verdict.REFUSED,
+    Outcome.LOCKED_OUT: Verdict.LOCKED,
+    Outcome.ACCOUNT_DISABLED: Verdict.RESTRICTED,
+}
 SU = Command(
     0,
     Way.DIALOGUE,
     (Literal("su - "), Tag("USERNAME"), Literal(" -c true")),
     answers=(Answer(SU_PROMPT, (Tag("SECRET"),), required=True),),
-    refusals=(Ending(Outcome.BAD_LOGIN, SU_REFUSED),),
-    exits={None: Outcome.PERMISSION_DENIED},
+    refusals=tuple(Ending(outcome, (Literal(words),)) for words, outcome in SU_WORDS.items()),
 )
 
 
@@ -89,13 +102,4 @@ def _su(target: Target, login: Login, via: Login | None, transcript: Transcript)
     )
     with connect(target, via, transcript) as connection:
         ended = connection.perform(script)
-    return _su_verdict(ended.outcome), ended.message
-
-
-def _su_verdict(outcome: Outcome) -> Verdict:
-    """su(1) ends with another status than 0 after the right password of an account that may not work."""
-    return {
-        Outcome.OK: Verdict.OPENS,
-        Outcome.BAD_LOGIN: Verdict.REFUSED,
-        Outcome.PERMISSION_DENIED: Verdict.RESTRICTED,
-    }.get(outcome, Verdict.UNKNOWN)
+    return SU_VERDICTS.get(ended.outcome, Verdict.UNKNOWN), ended.message

@@ -101,10 +101,10 @@ def settled(pid: int) -> None:
     raise AssertionError(f"children are left: {children_of(pid)}")
 
 
-def ended(pidfd: int) -> bool:
+def ended(pidfd: int, at_once: bool = False) -> bool:
     poll = select.poll()
     poll.register(pidfd, select.POLLIN)
-    return bool(poll.poll(PATIENCE * 1000))
+    return bool(poll.poll(0 if at_once else PATIENCE * 1000))
 
 
 @pytest.mark.parametrize("kind", ["child", "in process"])
@@ -129,11 +129,15 @@ def test_a_session_changes_proves_and_saves(kind: str, server: ForkServer, targe
 
 
 def test_a_child_is_gone_when_close_returns(server: ForkServer, target: FakeTarget) -> None:
-    with server.open(job(target)) as child:
-        assert not child.gone()
-    assert child.gone()
-    child.close()
-    child.kill()
+    for _ in range(10):
+        with server.open(job(target)) as child:
+            assert not child.gone()
+            pidfd = os.pidfd_open(child.pid)
+        assert child.gone()
+        assert ended(pidfd, at_once=True)
+        os.close(pidfd)
+        child.close()
+        child.kill()
 
 
 def test_a_child_ends_at_its_deadline_whatever_it_is_stuck_in(server: ForkServer, target: FakeTarget) -> None:
@@ -208,6 +212,23 @@ def test_threads_may_ask_for_children_at_once(server: ForkServer, target: FakeTa
     assert all(target.opens(f"user{number}", NEW) for number in range(24))
 
 
+def test_threads_get_the_child_that_belongs_to_their_socket(server: ForkServer) -> None:
+    together = threading.Barrier(8)
+
+    def fork(_: int) -> Child:
+        together.wait(PATIENCE)
+        return server.fork()
+
+    for _ in range(5):
+        with ThreadPoolExecutor(8) as pool:
+            children = list(pool.map(fork, range(8)))
+        for child in children:
+            child.kill()
+            child._link.settimeout(PATIENCE)
+            assert child._link.recv(1) == b""
+            child.close()
+
+
 def test_a_child_holds_its_own_descriptors_only(target: FakeTarget, tmp_path: Path) -> None:
     with (
         (tmp_path / "lock").open("w") as lock,
@@ -218,7 +239,7 @@ def test_a_child_holds_its_own_descriptors_only(target: FakeTarget, tmp_path: Pa
         assert len(descriptors(child.pid)) <= 5  # three at /dev/null, its socket, the held one
         held = [os.readlink(f"/proc/{child.pid}/fd/{fd}") for fd in descriptors(child.pid)]
         assert sum(name.startswith("socket:") for name in held) <= 1
-        assert {name for name in held if name.startswith("/")} <= {"/dev/null", lock.name}
+        assert not held or {name for name in held if name.startswith("/")} == {"/dev/null", lock.name}
 
 
 def test_no_secret_and_no_setting_is_in_argument_lists_or_environments(
@@ -278,7 +299,7 @@ def test_the_lock_is_free_only_when_server_and_children_are_gone(target: FakeTar
 
 
 WORKER = """
-import sys
+import os, signal, sys
 from engine.work.forkserver.client import ForkServer
 from executors.contract import Login, Secret, Target, Value, ValueKind
 from executors.session import Job
@@ -290,15 +311,21 @@ login = Login("bob", Secret(sys.stdin.readline().strip()))
 target = Target("box", sys.argv[1], 0)
 child = server.open(Job("fake", "set [#NEW_PASSWORD#]", 1, target, login, values, (), 600.0))
 child.prepare()
-print(server._process.pid, child.pid, flush=True)
+copy = 0
+if sys.argv[2:]:
+    copy = os.fork()  # holds the control socket open, as a forked pool process would
+    if copy == 0:
+        signal.pause()
+print(server._process.pid, child.pid, copy, flush=True)
 child.apply()
 """
 
 
-def test_server_and_children_end_when_the_worker_is_killed(target: FakeTarget) -> None:
+@pytest.mark.parametrize("copied", [False, True], ids=["alone", "a fork of it lives on"])
+def test_server_and_children_end_when_the_worker_is_killed(copied: bool, target: FakeTarget) -> None:
     target.set("bob", OLD, Behaviour(delay_before=3600.0))
     worker = subprocess.Popen(
-        [sys.executable, "-c", WORKER, str(target.path)],
+        [sys.executable, "-c", WORKER, str(target.path), *(["copy"] if copied else [])],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -309,10 +336,13 @@ def test_server_and_children_end_when_the_worker_is_killed(target: FakeTarget) -
         assert worker.stdout is not None
         worker.stdin.write(OLD + "\n")
         worker.stdin.flush()
-        watched = [os.pidfd_open(int(pid)) for pid in worker.stdout.readline().split()]
+        *pids, copy = map(int, worker.stdout.readline().split())
+        watched = [os.pidfd_open(pid) for pid in pids]
         worker.kill()
-    assert len(watched) == 2
-    assert all(ended(pidfd) for pidfd in watched)
+        assert len(watched) == 2
+        assert all(ended(pidfd) for pidfd in watched)
+        if copied:
+            os.kill(copy, signal.SIGKILL)
     for pidfd in watched:
         os.close(pidfd)
     assert target.opens("bob", OLD)

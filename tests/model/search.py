@@ -88,6 +88,8 @@ def search(world: World, checks: tuple[Check, ...] = ALL) -> Finding:
         if wrong:
             return Finding(len(graph.states), wrong, trace(graph, here))
         for words, kind, after in world.moves(state):
+            if after.wrong and disorder not in checks:
+                after = after._replace(wrong="")
             there = number(after, (here, words))
             if kind is not Kind.AGAINST_US:
                 graph.back[kind][there].append(here)

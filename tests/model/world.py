@@ -299,8 +299,6 @@ class World:
         return State(0, NONE, 0, 1, 0, 1, b.kills, b.pauses, b.outsiders, backup, Store(), (IDLE, IDLE), ())
 
     def moves(self, s: State) -> Iterator[Move]:
-        if s.wrong:
-            return
         yield from self._people(s)
         yield from self._time(s)
         yield from self._network(s)

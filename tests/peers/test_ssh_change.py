@@ -6,7 +6,8 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from pwd import getpwnam
+from pwd import getpwall, getpwnam
+from secrets import token_hex
 
 import pytest
 
@@ -40,6 +41,30 @@ HOSTILE = [
     "-rf --help -- -",
     "New password: Retype new password:",
 ]
+
+
+@pytest.fixture
+def superuser() -> Iterator[Login]:
+    """A second account with the number 0, so that su has a password to ask for. What a killed run left goes first.
+
+    Never one of `accounts`: those end the processes of the numbers that they remove.
+    """
+    for entry in getpwall():
+        if entry.pw_name.startswith("sukt") and entry.pw_uid == 0:
+            _remove_superuser(entry.pw_name)
+    login = password(f"sukt{token_hex(3)}", new_password())
+    subprocess.run(["useradd", "-o", "-u", "0", "-g", "0", "-M", "-N", "-d", "/", login.username], check=True)
+    try:
+        line = f"{login.username}:{login.secret.reveal()}"
+        subprocess.run(["chpasswd"], input=line, text=True, check=True)
+        yield login
+    finally:
+        _remove_superuser(login.username)
+
+
+def _remove_superuser(name: str) -> None:
+    """Without -r and with -f: its number is in use by everything that root runs."""
+    subprocess.run(["userdel", "-f", name], check=True, capture_output=True)
 
 
 def own(sshd: SshServer, user: str, old: str, new: str) -> Report:
@@ -241,23 +266,33 @@ def test_where_sudo_asks_for_no_password_nothing_is_sent(sshd: SshServer, accoun
     assert accounts.opens(user, secret)
 
 
-def test_an_account_without_rights_changes_another_by_su(sshd: SshServer, accounts: LocalAccounts) -> None:
-    """`su` to an account other than root may change that one only: passwd asks for its current password."""
-    starter, target_secret, new = new_password(), new_password(), new_password()
-    via, user = fresh(accounts, "via", starter), fresh(accounts, "app", target_secret)
+def test_an_account_without_rights_sets_hostile_passwords_by_su(
+    sshd: SshServer, accounts: LocalAccounts, superuser: Login
+) -> None:
+    starter = new_password()
+    via, user = fresh(accounts, "via", starter), fresh(accounts, "app", new_password())
     values = {
         "USERNAME": user,
-        "NEW_PASSWORD": new,
-        "BECOME_USER": user,
-        "BECOME_PASSWORD": target_secret,
+        "BECOME_USER": superuser.username,
+        "BECOME_PASSWORD": superuser.secret.reveal(),
     }
-    assert status(at(sshd), password(via, starter), "linux-by-su", **values).facts == {
-        "identity": str(getpwnam(user).pw_uid),
-        "status": "usable",
-    }
-    wrong = {**values, "BECOME_PASSWORD": "not-it"}
-    assert change(at(sshd), password(via, starter), "linux-by-su", **wrong).outcome is Outcome.BAD_LOGIN
-    assert accounts.opens(user, target_secret)
+    for new in HOSTILE:
+        report = change(at(sshd), password(via, starter), "linux-by-su", **values, NEW_PASSWORD=new)
+        assert (report.outcome, report.message) == (Outcome.OK, "")
+        assert accounts.opens(user, new)
+    facts = status(at(sshd), password(via, starter), "linux-by-su", **values).facts
+    assert facts == {"identity": str(getpwnam(user).pw_uid), "status": "usable"}
+
+
+def test_a_wrong_password_of_su_is_a_bad_login(
+    sshd: SshServer, accounts: LocalAccounts, superuser: Login
+) -> None:
+    starter, secret = new_password(), new_password()
+    via, user = fresh(accounts, "via", starter), fresh(accounts, "app", secret)
+    values = {"USERNAME": user, "BECOME_USER": superuser.username, "BECOME_PASSWORD": "not-it"}
+    report = change(at(sshd), password(via, starter), "linux-by-su", **values, NEW_PASSWORD=new_password())
+    assert report.outcome is Outcome.BAD_LOGIN
+    assert accounts.opens(user, secret)
 
 
 def test_su_proves_a_secret_from_another_account(sshd: SshServer, accounts: LocalAccounts) -> None:
@@ -267,6 +302,9 @@ def test_su_proves_a_secret_from_another_account(sshd: SshServer, accounts: Loca
     assert prove(at(sshd), password(user, secret), plan).verdict is Verdict.OPENS
     assert prove(at(sshd), password(user, "not-it"), plan).verdict is Verdict.REFUSED
     accounts.set_shell(user, "/usr/sbin/nologin")
+    assert prove(at(sshd), password(user, secret), plan).verdict is Verdict.RESTRICTED
+    accounts.set_shell(user, "/bin/bash")
+    accounts.expire(user)
     assert prove(at(sshd), password(user, secret), plan).verdict is Verdict.RESTRICTED
     broken = ProofPlan(ProofKind.SU, password(via, "not-it"))
     assert prove(at(sshd), password(user, secret), broken).verdict is Verdict.UNKNOWN

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from sqlalchemy import make_url, text
+from sqlalchemy import inspect, make_url, text
 
 from engine.record import chain, export
 from engine.store.database import Database, StoreUnavailable
+from engine.store.upgrade import LOCK, check_schema, upgrade
 from tests.peers.postgres import PostgresServer
 from tests.store_suite import StoreSuite, exported, seal_all, write_entries, write_entry
+
+WAITING = (
+    "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+    " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+)
 
 
 class TestStoreOnPostgresql(StoreSuite):
@@ -20,6 +27,19 @@ class TestStoreOnPostgresql(StoreSuite):
         database = Database(postgres.create_database(), pool_size=12)
         yield database
         database.dispose()
+
+    def test_an_upgrade_waits_for_another(self, empty: Database) -> None:
+        lock = text("SELECT pg_advisory_xact_lock(:lock)").bindparams(lock=LOCK)
+        with ThreadPoolExecutor(1) as pool:
+            with empty.writing() as other:
+                other.execute(lock)
+                upgrading = pool.submit(upgrade, empty)
+                while not (upgrading.done() or other.execute(text(WAITING)).scalar_one()):
+                    pass
+                assert not upgrading.done()
+                assert inspect(other).get_table_names() == []
+            upgrading.result()
+        check_schema(empty)
 
     def test_an_entry_of_a_lower_id_that_commits_later_is_sealed_later(self, database: Database) -> None:
         with database.writing() as slow:

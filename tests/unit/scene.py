@@ -33,12 +33,14 @@ def given_credential(connection: Connection, name: str, **fields: Any) -> Creden
     return add_credential(connection, ACTOR, NewCredential(name=name, **fields))
 
 
-def given_version(connection: Connection, credential_id: int, *, proven: bool) -> None:
-    """A current version 1, sealed with nothing."""
-    values = {"credential_id": credential_id, "number": 1, "status": "current", "origin": "imported"}
+def given_version(
+    connection: Connection, credential_id: int, *, proven: bool, number: int = 1, status: str = "current"
+) -> None:
+    """A version sealed with nothing."""
+    values = {"credential_id": credential_id, "number": number, "status": status, "origin": "imported"}
     connection.execute(
         insert(secret_version).values(
-            **values, sealed=b"", key_id="", created=now(), proven_at=now() if proven else None
+            **values, sealed=b"", key_id="", digest=str(number), created=now(), proven_at=now() if proven else None
         )
     )
 

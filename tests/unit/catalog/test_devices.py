@@ -26,7 +26,6 @@ from engine.catalog.errors import (
 )
 from engine.catalog.host_keys import parse_host_key
 from engine.catalog.zones import ensure_zone, get_zone
-from engine.store.database import Database
 from engine.store.errors import Kind
 from tests.unit.scene import ACTOR, audited, given_credential, given_device, host_key, zone
 
@@ -36,7 +35,7 @@ REAL_FINGERPRINT = "SHA256:g528lllLqVZ7Q2H0e0PRNr2KISv8naCTqzMUk34vQio"
 
 
 @pytest.fixture(autouse=True)
-def _zone(connection: Connection) -> None:
+def zone_there(connection: Connection) -> None:
     zone(connection)
 
 
@@ -198,12 +197,10 @@ def test_a_bad_field_is_refused_by_name(connection: Connection, field: str, valu
     assert refused.value.field == field
 
 
-def test_a_refused_device_leaves_nothing_behind(database: Database, connection: Connection) -> None:
-    connection.commit()
-    with pytest.raises(UnknownCredential), database.writing() as other:
-        given_device(other, "web1", jump="nobody@web1")
-    with database.reading() as reader:
-        assert list_devices(reader) == []
+def test_a_refused_device_leaves_nothing_behind(connection: Connection) -> None:
+    with pytest.raises(UnknownCredential), connection.begin_nested():
+        given_device(connection, "web1", jump="nobody@web1")
+    assert list_devices(connection) == []
 
 
 def test_devices_are_listed_by_name_and_filtered(connection: Connection) -> None:

@@ -271,3 +271,9 @@ def test_every_verb_leaves_its_end_and_its_time_in_the_transcript(job: Job) -> N
         said = session.transcript()
     for ending in ("# connect: ok, ", "# status: ok, ", "# change: ok, ", "# prove: refused, "):
         assert ending in said
+
+
+def test_a_secret_that_is_no_unicode_is_not_judged_and_not_quoted(job: Job, target: FakeTarget) -> None:
+    proof = opened(job).prove(Login("bob", Secret("canary \ud800")), PLAN)
+    assert proof.verdict in (Verdict.UNKNOWN, Verdict.REFUSED)
+    assert "canary" not in proof.detail

@@ -14,6 +14,7 @@ from engine.store.metadata import metadata
 from engine.store.upgrade import upgrade
 from tests import check_indexes
 from tests.check_indexes import check, differences, load_models
+from tests.peers import postgres
 
 
 @pytest.fixture(scope="module")
@@ -100,6 +101,16 @@ def test_the_command_fails_when_one_dialect_differs(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(check_indexes, "_check_sqlite", lambda: True)
     monkeypatch.setattr(check_indexes, "_check_postgresql", lambda: False)
     assert check_indexes.main() == 1
+
+
+@pytest.mark.parametrize(("ci", "agrees"), [("true", False), ("", True)])
+def test_without_postgresql_the_command_says_so_and_fails_in_continuous_integration(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], ci: str, agrees: bool
+) -> None:
+    monkeypatch.setattr(postgres, "available", lambda: False)
+    monkeypatch.setenv("CI", ci)
+    assert check_indexes._check_postgresql() is agrees
+    assert "postgresql: not compared" in capsys.readouterr().out
 
 
 def test_no_tables_refer_to_each_other_in_a_circle() -> None:

@@ -30,7 +30,7 @@ from executors.contract import (
 from executors.session import Job
 
 texts = st.text(st.characters(), max_size=20)  # surrogates and control characters included
-secrets = st.builds(Secret, texts)
+secrets = st.builds(Secret, st.text(max_size=20))
 logins = st.builds(Login, texts, secrets, st.sampled_from(SecretKind))
 seconds = st.floats(0, 1e6)
 plain_targets = st.builds(
@@ -97,6 +97,12 @@ def test_a_job_arrives_as_it_was_sent(job: Job) -> None:
 def test_a_login_and_its_plan_arrive_as_they_were_sent(login: Login, plan: ProofPlan) -> None:
     assert frames.read(frames.decode_login, carried(frames.encode_login(login))) == login
     assert frames.read(frames.decode_plan, carried(frames.encode_plan(plan))) == plan
+
+
+@given(texts)
+def test_a_secret_with_a_lone_surrogate_arrives_as_it_is_to_be_refused_by_its_encoder(text: str) -> None:
+    login = frames.read(frames.decode_login, carried(frames.encode_login(Login("bob", Secret(text)))))
+    assert login.secret.reveal() == text
 
 
 @given(reports, proofs)

@@ -65,7 +65,7 @@ class ScriptedStream:
     def send(self, data: bytes) -> None:
         if data == b"\x03":
             self.interrupted = True
-            self._turns = [turn for turn in self._turns if isinstance(turn, Exits)]
+            self._turns = [turn for turn in self._turns if isinstance(turn, Says | Exits)]
             return
         expected = self._turns.pop(self._blanks_in_flight())
         assert isinstance(expected, Hears), f"sent {data!r}, but the target was at {expected}"

@@ -1,8 +1,8 @@
 """Recorded dialogues in tests/golden/ssh, replayed whole and one byte a read.
 
-A case is a YAML file: `template` (a shipped one) or `body`, `section`, `values` (upper-case names ending in PASSWORD are
-secrets), `dialogue` as a list of turns of the target (`says`, `hears`, `end-of-input`, `silence`, `exit`), one list for
-each command, and `outcome`, `message` (a part of it), `facts`, `interrupted`.
+A case is a YAML file: `template` (a shipped one) or `body`, `section`, `values` (names ending in
+PASSWORD hold secrets), `dialogue` with one list of turns for each command (`says`, `hears`, `end-of-input`,
+`silence`, `exit`), and `outcome`, `message` (a part of it), `facts`, `interrupted`.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ def values_of(case: dict[str, Any]) -> Values:
 
 def turn_of(turn: dict[str, Any] | str) -> Turn:
     if isinstance(turn, str):
-        return {"end-of-input": HearsEnd(), "silence": Silence()}[turn]
+        return HearsEnd() if turn == "end-of-input" else Silence()
     [(kind, said)] = turn.items()
     if kind == "exit":
         return Exits(said)
-    return {"says": Says, "hears": Hears}[kind](said.encode())
+    return Says(said.encode()) if kind == "says" else Hears(said.encode())
 
 
 @pytest.mark.parametrize("chunk", [65536, 1], ids=["whole", "bytewise"])
