@@ -6,6 +6,7 @@ import fcntl
 import json
 import logging
 import os
+import signal
 import socket
 import sys
 import time
@@ -15,18 +16,15 @@ from pathlib import Path
 
 import uvicorn
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import select
 
 from engine.access import tokens
 from engine.access.service import Role
 from engine.api.app import create_app
 from engine.api.context import ApiContext
-from engine.catalog.models import account
 from engine.catalog.rules import ensure_shipped_policies
-from engine.catalog.states import Action
 from engine.catalog.zones import ensure_zone
-from engine.operations.models import operation, shared_lease
-from engine.operations.requests import Ask, insert_operation
+from engine.operations.restart import resume
 from engine.record import logs
 from engine.settings import Settings
 from engine.store.database import Database
@@ -35,7 +33,6 @@ from engine.store.upgrade import upgrade
 from engine.templating import store as template_store
 from engine.vault.journal import JournalWriter, read_all
 from engine.vault.keys import FileKeys
-from engine.vault.restored import in_doubt_after_restore, recover
 from engine.work.app import WorkerThread, make_app, register
 from engine.work.bell import Bell
 from engine.work.tick import Tick
@@ -55,6 +52,9 @@ class DataDirectoryInUse(Exception):
 def run(settings: Settings) -> None:
     """Run until SIGTERM or SIGINT. Raises DataDirectoryInUse and what makes a first start or an upgrade impossible."""
     logs.configure("INFO", sys.stderr, json=True)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # uvicorn ends at these and then raises them again, which would end the process before it has tidied up
+        signal.signal(number, lambda *_: None)
     os.umask(0o077)
     settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _alone(settings.data) as hold_fd:
@@ -102,12 +102,7 @@ def _prepare(settings: Settings, database: Database, keys: FileKeys) -> str:
         ensure_zone(connection, ACTOR, settings.zone, public.public_bytes_raw())
         ensure_shipped_policies(connection, ACTOR)
         template_store.sync(connection, ACTOR)
-        _end_leases(connection)
-        recovery = recover(connection, keys, view)
-        if recovery.restored:
-            in_doubt_after_restore(connection, recovery.imported)
-            for credential_id in recovery.imported:
-                insert_operation(connection, Ask(credential_id, Action.VERIFY, ACTOR, "restored"))
+        recovery = resume(connection, keys, view, ACTOR)
         incarnation = connection.execute(select(engine_state.c.incarnation)).scalar_one()
     _admin_token(settings, database, pepper)
     for orphan in recovery.orphans:
@@ -119,13 +114,6 @@ def _zone_key(settings: Settings, keys: FileKeys) -> X25519PublicKey:
     if (settings.keys / f"{settings.zone}.key").exists():
         return keys.public(settings.zone)
     return keys.create(settings.zone)
-
-
-def _end_leases(connection: Connection) -> None:
-    """The lock says that nobody of an earlier incarnation is left."""
-    connection.execute(update(account).values(lease_owner=None, lease_until=None))
-    connection.execute(update(operation).where(operation.c.lease_until.is_not(None)).values(lease_until=None))
-    connection.execute(delete(shared_lease))
 
 
 def _admin_token(settings: Settings, database: Database, pepper: Secret) -> None:

@@ -26,8 +26,6 @@ from executors.contract import (
     Target,
     TemplateError,
     Transcript,
-    Value,
-    ValueKind,
     Values,
     Verdict,
 )
@@ -45,27 +43,27 @@ class Violation(AssertionError):
 class Subject:
     """An executor and a target on which `login` may set the password of `account` by running `body`.
 
-    `body` uses [#USERNAME#] and [#NEW_PASSWORD#]. `silent` is a target where nothing listens. `untrusted` is
-    the same target with a host key or certificate pinned that is not its own; None where the protocol has no
-    such thing. `broken_bodies` do not parse; with each, the line of the body, counted from 1, that is wrong.
+    `values` are for exactly the tags of `body`, the secret [#NEW_PASSWORD#] among them. `silent` is a target
+    where nothing listens. `untrusted` is the same target with a host key or certificate pinned that is not its
+    own; None where the protocol has no such thing. `broken_bodies` do not parse; with each, the line of the
+    body, counted from 1, that is wrong.
     """
 
     executor: Executor
     target: Target
     login: Login
     account: Login
-    new: Secret
     body: str
+    values: Values
     silent: Target
     untrusted: Target | None
     broken_bodies: Sequence[tuple[str, int]]
 
     @property
-    def values(self) -> Values:
-        return {
-            "USERNAME": Value(ValueKind.USERNAME, self.account.username),
-            "NEW_PASSWORD": Value(ValueKind.SECRET, self.new),
-        }
+    def new(self) -> Secret:
+        content = self.values["NEW_PASSWORD"].content
+        assert isinstance(content, Secret)
+        return content
 
     def transcript(self) -> Transcript:
         return Transcript([self.login.secret, self.account.secret, self.new])
@@ -149,7 +147,7 @@ def unknown_host_is_untrusted(subject: Subject) -> None:
 
 def program_names_its_tags(subject: Subject) -> None:
     tags = subject.executor.parse(subject.body).tags
-    _hold({"USERNAME", "NEW_PASSWORD"} <= tags, f"a program names all its tags, not only {sorted(tags)}")
+    _hold(tags == set(subject.values), f"a program names its tags, all and only these: {sorted(tags)}")
     _hold(all(tag == tag.upper() for tag in tags), "tags are in upper case")
 
 

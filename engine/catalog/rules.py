@@ -108,9 +108,13 @@ def add_profile(connection: Connection, actor: str, rules: Mapping[str, Any]) ->
 
 
 def list_profiles(connection: Connection) -> list[Profile]:
-    """The stored and the shipped ones, by name. The shipped ones are those of the running release."""
+    """The stored and the shipped ones, by name. The shipped ones are those of the running release.
+
+    A stored one keeps its name where a later release ships one of that name.
+    """
     stored = [Profile.model_validate(row) for row in connection.scalars(select(profile.c.rules))]
-    return sorted([*profiles.SHIPPED, *stored], key=lambda each: each.name)
+    by_name = {each.name: each for each in (*profiles.SHIPPED, *stored)}
+    return [by_name[name] for name in sorted(by_name)]
 
 
 def match(

@@ -34,8 +34,14 @@ def make_app(broker: str, queue: str) -> Celery:
 
 
 def register(app: Celery, operation: Handler, reveal: Handler) -> None:
-    app.task(operation, name=OPERATION_TASK, ignore_result=True)
-    app.task(reveal, name=REVEAL_TASK, ignore_result=True)
+    @app.task(name=OPERATION_TASK, ignore_result=True)  # plain functions: a bound method would be taken for one of a task
+    def ring_operation(operation_id: int) -> None:
+        operation(operation_id)
+
+    @app.task(name=REVEAL_TASK, ignore_result=True)
+    def ring_reveal(request_id: int) -> None:
+        reveal(request_id)
+
     app.finalize()
 
 

@@ -95,7 +95,7 @@ class _Conversation:
             return Ended(Outcome.TIMEOUT, f"no answer in time{self._last_words()}")
 
     def _patience(self, deadline: float) -> float:
-        """Seconds to wait for the next bytes. Raises TimeoutError at the deadline, also for a target that never stops."""
+        """Seconds to wait for more. Raises TimeoutError at the deadline, even if the target never stops."""
         left = deadline - time.monotonic()
         if left <= 0:
             raise TimeoutError

@@ -25,8 +25,8 @@ from executors.ssh.program import Answer, Command, Ending, Way
 
 HARMLESS = Command(0, Way.RUN, (Literal("true"),))
 SU_PROMPT = (Literal("Password:"),)
-# What su(1) and PAM say, and what that says of the password; every other failure says nothing (pam_wheel(8) denies
-# before the password is judged).
+# What su(1) and PAM say, and what that says of the password. Every other failure says nothing of it: pam_wheel(8)
+# denies whatever the password is.
 SU_WORDS = {
     "Authentication failure": Outcome.BAD_LOGIN,
     "locked due to": Outcome.LOCKED_OUT,

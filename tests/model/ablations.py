@@ -6,7 +6,6 @@ They are subclasses in the tests, never settings of the engine.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import ClassVar
 
 from engine.rotation.machine import Machine, Rotation
 from engine.rotation.protocol import Close, Commit, Facts, Journal, Probe, Reply, Result, Why
@@ -16,7 +15,7 @@ from tests.model.world import NONE, Rules, Store
 class NothingPersisted(Rules):
     """The candidate lives in the worker's memory until it is committed."""
 
-    def journal(self, store: Store, version: int, replaces: int | None) -> Store:
+    def journal(self, store: Store, version: int) -> Store:
         return store
 
     def mark(self, store: Store) -> Store:
@@ -91,14 +90,3 @@ class FreshCandidate(Machine):
 class BudgetIgnored(Machine):
     def _probe(self, state: Rotation, version: int) -> Rotation:
         return replace(state, effect=Probe(version))
-
-
-class HalfProof(Machine):
-    """A candidate that was refused once is given up; whether an older version opens is not asked."""
-
-    outcomes: ClassVar = (Reply.STOP, Reply.POLICY)
-
-    def _judge(self, state: Rotation) -> Rotation:
-        if state.facts.candidate in state.tried and state.reply in self.outcomes:
-            return self._close(state, Result.FAILED, Why.REPLY, discard=state.facts.candidate)
-        return super()._judge(state)

@@ -177,9 +177,9 @@ class Rules:
         """`version` is not pending any more and moves to the history."""
         return store._replace(candidate=NONE, sent=False, history=self.kept((version, *store.history)))
 
-    def journal(self, store: Store, version: int, replaces: int | None) -> Store:
-        if replaces is not None:
-            store = self.dropped(store, replaces)
+    def journal(self, store: Store, version: int) -> Store:
+        if store.candidate != NONE:
+            store = self.dropped(store, store.candidate)
         return store._replace(candidate=version, sent=False)
 
     def mark(self, store: Store) -> Store:
@@ -464,7 +464,7 @@ class World:
         if version > self.bounds.versions:
             return
         wrong = self._second_candidate(s, effect.replaces)
-        after = _with(s, self.rules.journal(s.store, version, effect.replaces))
+        after = _with(s, self.rules.journal(s.store, version))
         after = after._replace(next=version + 1, wrong=wrong)
         yield (_who(s, i), "journals candidate", version), Kind.OF_ITSELF, self._tell(after, i, Journaled(version))
         if s.kills and version + 1 < self.bounds.versions:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
@@ -12,6 +13,7 @@ from secrets import token_hex
 import pytest
 
 from executors.contract import Login, Outcome, ProofKind, ProofPlan, Report, Target, Verdict
+from tests.peers import workdir
 from tests.peers.accounts import LocalAccounts
 from tests.peers.ssh_drive import (
     at,
@@ -45,15 +47,17 @@ HOSTILE = [
 
 @pytest.fixture
 def superuser() -> Iterator[Login]:
-    """A second account with the number 0, so that su has a password to ask for. What a killed run left goes first.
+    """A second account with the number 0, so that su asks for a password. What a killed run left goes first.
 
     Never one of `accounts`: those end the processes of the numbers that they remove.
     """
     for entry in getpwall():
-        if entry.pw_name.startswith("sukt") and entry.pw_uid == 0:
+        ours = entry.pw_name.startswith("sukt") and entry.pw_uid == 0 and entry.pw_gecos.isdigit()
+        if ours and not workdir.alive(int(entry.pw_gecos)):
             _remove_superuser(entry.pw_name)
     login = password(f"sukt{token_hex(3)}", new_password())
-    subprocess.run(["useradd", "-o", "-u", "0", "-g", "0", "-M", "-N", "-d", "/", login.username], check=True)
+    options = ["-o", "-u", "0", "-g", "0", "-M", "-N", "-d", "/", "-s", "/bin/bash", "-c", str(os.getpid())]
+    subprocess.run(["useradd", *options, login.username], check=True)
     try:
         line = f"{login.username}:{login.secret.reveal()}"
         subprocess.run(["chpasswd"], input=line, text=True, check=True)

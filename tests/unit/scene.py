@@ -40,7 +40,12 @@ def given_version(
     values = {"credential_id": credential_id, "number": number, "status": status, "origin": "imported"}
     connection.execute(
         insert(secret_version).values(
-            **values, sealed=b"", key_id="", digest=str(number), created=now(), proven_at=now() if proven else None
+            **values,
+            sealed=b"",
+            key_id="",
+            digest=str(number),
+            created=now(),
+            proven_at=now() if proven else None,
         )
     )
 

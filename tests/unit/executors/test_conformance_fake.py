@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from executors.conformance import RULES, Subject, Violation
-from executors.contract import Login, Proof, ProofPlan, Secret, Target, Transcript, Verdict
+from executors.contract import Login, Proof, ProofPlan, Secret, Target, Transcript, Value, ValueKind, Verdict
 from executors.fake import FakeExecutor
 from executors.fake.target import FakeTarget
 
@@ -25,8 +25,11 @@ def subject(tmp_path: Path) -> Subject:
         place,
         bob,
         bob,
-        Secret("brand new secret 1"),
         BODY,
+        {
+            "USERNAME": Value(ValueKind.USERNAME, "bob"),
+            "NEW_PASSWORD": Value(ValueKind.SECRET, Secret("brand new secret 1")),
+        },
         silent=replace(place, address=str(tmp_path / "nothing")),
         untrusted=None,
         broken_bodies=[("[status]\nblink\n", 2), ("set\n", 1), ("\n[turn]\n", 2), ("[status]\nsave", 2)],

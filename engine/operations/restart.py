@@ -1,0 +1,30 @@
+"""What a start finds out when it knows that no worker of an earlier one is left: after a crash, and after a restore."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, delete, update
+
+from engine.catalog.models import account
+from engine.catalog.states import Action
+from engine.operations.models import operation, shared_lease
+from engine.operations.requests import Ask, insert_operation
+from engine.vault.journal import JournalView
+from engine.vault.keys import ZoneKeys
+from engine.vault.restored import Recovery, in_doubt_after_restore, recover
+
+
+def resume(connection: Connection, keys: ZoneKeys, view: JournalView, actor: str) -> Recovery:
+    """End every lease, bring back what only the journals know, and verify it if the database was restored."""
+    _end_leases(connection)
+    recovery = recover(connection, keys, view)
+    if recovery.restored:
+        in_doubt_after_restore(connection, recovery.imported)
+        for credential_id in recovery.imported:
+            insert_operation(connection, Ask(credential_id, Action.VERIFY, actor, "restored"))
+    return recovery
+
+
+def _end_leases(connection: Connection) -> None:
+    connection.execute(update(account).values(lease_owner=None, lease_until=None))
+    connection.execute(update(operation).where(operation.c.lease_until.is_not(None)).values(lease_until=None))
+    connection.execute(delete(shared_lease))
