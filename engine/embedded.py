@@ -50,10 +50,12 @@ class DataDirectoryInUse(Exception):
 
 
 def run(settings: Settings) -> None:
-    """Run until SIGTERM or SIGINT. Raises DataDirectoryInUse and what makes a first start or an upgrade impossible."""
+    """Run until SIGTERM or SIGINT. Raises DataDirectoryInUse and what makes a first start or an upgrade
+    impossible."""
     logs.configure("INFO", sys.stderr, json=True)
     for number in (signal.SIGTERM, signal.SIGINT):
-        # uvicorn ends at these and then raises them again, which would end the process before it has tidied up
+        # uvicorn ends at these and then raises them again, which would end the process before it has tidied
+        # up
         signal.signal(number, lambda *_: None)
     os.umask(0o077)
     settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -71,8 +73,8 @@ def run(settings: Settings) -> None:
 
 @contextmanager
 def _alone(data: Path) -> Iterator[int]:
-    """Hold the directory's lock. Fork server and children inherit it, so it is free only when all of them are gone: then,
-    and only then, an earlier engine's leases can be ended."""
+    """Hold the directory's lock. Fork server and children inherit it, so it is free only when all of them are
+    gone: then, and only then, an earlier engine's leases can be ended."""
     descriptor = os.open(data / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     until = time.monotonic() + OTHER_ENDS
     while True:

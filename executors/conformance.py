@@ -44,9 +44,9 @@ class Subject:
     """An executor and a target on which `login` may set the password of `account` by running `body`.
 
     `values` are for exactly the tags of `body`, the secret [#NEW_PASSWORD#] among them. `silent` is a target
-    where nothing listens. `untrusted` is the same target with a host key or certificate pinned that is not its
-    own; None where the protocol has no such thing. `broken_bodies` do not parse; with each, the line of the
-    body, counted from 1, that is wrong.
+    where nothing listens. `untrusted` is the same target with a host key or certificate pinned that is not
+    its own; None where the protocol has no such thing. `broken_bodies` do not parse; with each, the line of
+    the body, counted from 1, that is wrong.
     """
 
     executor: Executor

@@ -1,7 +1,7 @@
 """The parent changed: its children are asked to follow.
 
-The parent's commit wrote one row; here it becomes operations, some at a time. A child in whatever state never disturbs its
-parent or its siblings.
+The parent's commit wrote one row; here it becomes operations, some at a time. A child in whatever state never
+disturbs its parent or its siblings.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def expand(connection: Connection, limit: int = BATCH) -> int:
     return len(children) or 1
 
 
-def _ask(connection: Connection, row: Row[Any], child: Row[Any]) -> None:
+def _ask(connection: Connection, row: Row[Any], child: Row[*tuple[Any, ...]]) -> None:
     if child.state not in FOLLOWING:
         audit.write(
             connection,

@@ -17,9 +17,7 @@ from engine.api.reveal import ask_and_open
 from engine.api.schemas import Bare, CredentialBody, ReasonBody, RevealBody, SecretBody
 from engine.catalog import credentials, lifecycle
 from engine.catalog.credentials import CredentialView, NewCredential
-from engine.catalog.generator import UnsatisfiablePolicy
 from engine.catalog.lookup import find_credential
-from engine.catalog.profiles import NoProfile, ProfileTie
 from engine.catalog.states import Action, CredentialKind, CredentialState
 from engine.operations.plan import plan_for
 from engine.operations.requests import Requested
@@ -32,7 +30,7 @@ from executors.contract import TemplateError
 from executors.registry import ExecutorUnavailable
 from triggers.registry import Event, happened
 
-OBSTACLES = (KeyturnError, NoProfile, ProfileTie, UnsatisfiablePolicy, TemplateError, ExecutorUnavailable)
+OBSTACLES = (KeyturnError, TemplateError, ExecutorUnavailable)
 
 router = APIRouter(prefix="/credentials", tags=["credentials"])
 
@@ -135,9 +133,10 @@ def enable(credential_id: Id, context: Context, caller: Administrator) -> Enable
         state = lifecycle.enable(connection, caller.name, credential_id)
         if state is not CredentialState.MANAGED and view.current_version is not None:
             [requested] = happened(connection, Event("manual", credential_id, caller.name, Action.VERIFY))
-    if requested is not None:
-        context.bell.ring(requested.operation_id)
-    return Enabled(id=credential_id, state=state, operation=requested and requested.operation_id)
+    if requested is None:
+        return Enabled(id=credential_id, state=state, operation=None)
+    context.bell.ring(requested.operation_id)
+    return Enabled(id=credential_id, state=state, operation=requested.operation_id)
 
 
 @router.post("/{credential_id}/suspend")

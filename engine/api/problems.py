@@ -15,12 +15,9 @@ from pydantic import BaseModel
 from sqlalchemy.exc import IntegrityError
 from starlette.exceptions import HTTPException
 
-from engine.catalog.generator import UnsatisfiablePolicy
-from engine.catalog.profiles import NoProfile, ProfileTie
 from engine.record.errors import NotRecordable
 from engine.store.database import StoreUnavailable
 from engine.store.errors import KeyturnError, Kind
-from engine.templating.errors import BadValue, UnresolvableTag
 from engine.vault.errors import CannotSeal, JournalBroken, JournalFull
 from executors.contract import TemplateError
 from executors.registry import ExecutorUnavailable
@@ -44,7 +41,6 @@ HTTP_CODES: Final = {
 # A key of the caller's JSON is quoted back only if it looks like the name of a field: it could be a secret.
 FIELD_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,31}")
 
-Coded = BadValue | UnresolvableTag | NoProfile | ProfileTie | UnsatisfiablePolicy
 
 log = structlog.get_logger(__name__)
 
@@ -91,7 +87,7 @@ def problem(
         line=line,
     )
     content = body.model_dump(exclude_none=True)
-    return JSONResponse(content, status, headers=dict(headers or {}), media_type=MEDIA_TYPE)
+    return JSONResponse(content, int(status), headers=dict(headers or {}), media_type=MEDIA_TYPE)
 
 
 def install(app: FastAPI) -> None:
@@ -101,11 +97,6 @@ def install(app: FastAPI) -> None:
         RequestValidationError: _validation,
         HTTPException: _http,
         TemplateError: _template,
-        BadValue: _coded,
-        UnresolvableTag: _coded,
-        NoProfile: _coded,
-        ProfileTie: _coded,
-        UnsatisfiablePolicy: _coded,
         ExecutorUnavailable: _no_executor,
         NotRecordable: _not_recordable,
         CannotSeal: _not_recordable,
@@ -144,10 +135,6 @@ def _http(_: Request, error: HTTPException) -> JSONResponse:
 
 def _template(_: Request, error: TemplateError) -> JSONResponse:
     return problem(422, "bad_template", str(error), line=error.line)
-
-
-def _coded(_: Request, error: Coded) -> JSONResponse:
-    return problem(422, error.code, str(error))
 
 
 def _no_executor(_: Request, error: ExecutorUnavailable) -> JSONResponse:

@@ -16,6 +16,7 @@ from typing import Final, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from engine.store.errors import KeyturnError, Kind
 from executors.contract import Secret
 
 STRONG_BITS: Final = 128
@@ -30,10 +31,11 @@ FIRST_CLASSES: Final = {
 }
 
 
-class UnsatisfiablePolicy(ValueError):
+class UnsatisfiablePolicy(KeyturnError):
     """No password meets the rules. The message says which rule to loosen."""
 
     code = "unsatisfiable_policy"
+    kind = Kind.INVALID
 
 
 class GeneratorRules(BaseModel):

@@ -40,7 +40,9 @@ device = Table(
     Column("domain", String(255), nullable=False, default=""),
     Column("tags", Json, nullable=False),  # ["tag", …]
     Column("connection_limit", Integer, nullable=False, default=4),
-    Column("jump_credential_id", Integer),  # logs in to the jump host on the way; no constraint, it would be a circle
+    Column(
+        "jump_credential_id", Integer
+    ),  # logs in to the jump host on the way; no constraint, it would be a circle
     Column("paused", Boolean, nullable=False, default=False),
     Column("pause_reason", String(200)),
     moment("created"),
@@ -57,8 +59,8 @@ host_key = Table(
     UniqueConstraint("device_id", "line"),
 )
 
-# One row per account of an authority. Lease, lockout budget and the live index sit here, because they belong to the
-# account and not to the several credentials that may name it.
+# One row per account of an authority. Lease, lockout budget and the live index sit here, because they
+# belong to the account and not to the several credentials that may name it.
 account = Table(
     "account",
     metadata,

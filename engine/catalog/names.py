@@ -7,6 +7,8 @@ import unicodedata
 from dataclasses import dataclass
 from typing import Final
 
+from engine.store.errors import KeyturnError, Kind
+
 MAX_USERNAME: Final = 255  # characters, as the account's column; Linux stops at 32, AD's logon names at 256
 DEVICE: Final = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9._:-]{0,252}[A-Za-z0-9_:])?")
 LABEL: Final = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9._-]{0,62}[A-Za-z0-9_])?")  # domains and services
@@ -21,10 +23,11 @@ _CATEGORIES: Final = {
 }
 
 
-class BadName(ValueError):
+class BadName(KeyturnError):
     """A name cannot be used. The message says which and how to write it."""
 
     code = "bad_name"
+    kind = Kind.INVALID
 
 
 def character_fault(text: str) -> str | None:

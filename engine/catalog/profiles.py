@@ -9,19 +9,22 @@ from typing import Final
 from pydantic import BaseModel, ConfigDict, Field, field_serializer
 
 from engine.catalog.states import Action, CredentialKind, LoginAs
+from engine.store.errors import KeyturnError, Kind
 from executors.contract import ProofKind
 
 
-class NoProfile(LookupError):
+class NoProfile(KeyturnError):
     """No profile serves the credential. The message says what is known of it and how to add one."""
 
     code = "no_profile"
+    kind = Kind.INVALID
 
 
-class ProfileTie(LookupError):
+class ProfileTie(KeyturnError):
     """Two profiles serve the credential equally well. The message names both."""
 
     code = "profile_tie"
+    kind = Kind.INVALID
 
 
 class _Rules(BaseModel):

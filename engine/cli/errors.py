@@ -17,12 +17,11 @@ class CommandFailed(click.ClickException):
         super().__init__(message)
         self.exit_code = int(exit_code)  # type: ignore[misc]  # a constant of click's classes, not of ours
         self.code = code or exit_code.name.lower()
+        self.as_json = False
 
     def show(self, file: IO[Any] | None = None) -> None:
-        context = click.get_current_context(silent=True)
-        as_json = context is not None and getattr(context.find_root().obj, "as_json", False)
         problem = json.dumps({"error": {"code": self.code, "detail": self.message, "exit": self.exit_code}})
-        click.echo(problem if as_json else f"error: {self.message}", file=file, err=True)
+        click.echo(problem if self.as_json else f"error: {self.message}", file=file, err=True)
 
 
 def input_refused(message: str, code: str = "bad_input") -> CommandFailed:

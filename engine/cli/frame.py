@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from engine.cli.client import Client, connect
+from engine.cli.errors import CommandFailed
 
 
 @dataclass
@@ -69,6 +70,13 @@ class EngineCommand(click.Command):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.params.extend(shared_options())
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except CommandFailed as failed:
+            failed.as_json = ctx.ensure_object(Shared).as_json
+            raise
 
 
 class EngineGroup(click.Group):

@@ -8,8 +8,16 @@ from typing import Any
 import click
 from pydantic import ValidationError
 
-from engine.cli.errors import input_refused
+from engine.access.errors import UnusablePepper
+from engine.cli.errors import CommandFailed, input_refused
+from engine.cli.exits import Exit
 from engine.cli.frame import EngineCommand, Shared, pass_shared
+from engine.store.database import StoreUnavailable
+from engine.store.upgrade import SchemaTooNew
+from engine.vault.errors import VaultError
+
+# What a person can put right; anything else is a mistake in the engine and keeps its traceback.
+FAILURES = (SchemaTooNew, StoreUnavailable, UnusablePepper, VaultError, OSError)
 
 
 @click.command(cls=EngineCommand)
@@ -30,7 +38,12 @@ def up(shared: Shared, listen: str | None, journal: Path | None) -> None:
         settings = Settings(**{name: value for name, value in given.items() if value is not None})
     except ValidationError as error:
         raise input_refused("; ".join(_faults(error)), "bad_settings") from None
-    embedded.run(settings)
+    try:
+        embedded.run(settings)
+    except FAILURES as error:
+        raise CommandFailed(Exit.NOT_READY, str(error), "cannot_start") from None
+    except embedded.DataDirectoryInUse as error:
+        raise CommandFailed(Exit.NOT_READY, str(error), "data_directory_in_use") from None
 
 
 def _faults(error: ValidationError) -> list[str]:

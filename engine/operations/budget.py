@@ -1,7 +1,10 @@
 """The lockout budget of an account: every try with a stored secret is charged before it is made.
 
-A try is *in flight* from its charge until its end is known. A crash leaves it in flight, so it counts as refused until the
-window is over. All workers share the row.
+A try is *in flight* from its charge until its end is known. A crash leaves it in flight, so it counts as
+refused until the window is over. All workers share the row.
+
+Targets forget refusals a while after the *last* one (pam_faillock(8): fail_interval), so the window begins
+anew with each try, and once more when its refusal is known.
 """
 
 from __future__ import annotations
@@ -32,7 +35,7 @@ def charge(connection: Connection, account_id: int, budget: Budget) -> bool:
         .values(
             failures=case((over, 0), else_=account.c.failures),
             in_flight=case((over, 1), else_=account.c.in_flight + 1),
-            failures_since=case((over, now()), else_=account.c.failures_since),
+            failures_since=now(),
         )
         .returning(account.c.id)
     )
@@ -43,9 +46,17 @@ def settle(connection: Connection, account_id: int, opened: bool | None) -> None
     """Record how a charged try ended. One that opened clears the window; None: the target never judged it."""
     flight = case((account.c.in_flight > 0, account.c.in_flight - 1), else_=0)
     failures = {True: 0, None: account.c.failures, False: account.c.failures + 1}[opened]
+    since = account.c.failures_since if opened is not False else now()
     connection.execute(
-        update(account).where(account.c.id == account_id).values(in_flight=flight, failures=failures)
+        update(account)
+        .where(account.c.id == account_id)
+        .values(in_flight=flight, failures=failures, failures_since=since)
     )
+
+
+def abandoned(connection: Connection) -> None:
+    """Whoever made the tries that are in flight is gone; each may have been refused at any moment until now."""
+    connection.execute(update(account).where(account.c.in_flight > 0).values(failures_since=now()))
 
 
 def left(connection: Connection, account_id: int, budget: Budget) -> tuple[int, float]:

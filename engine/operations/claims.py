@@ -26,8 +26,11 @@ from engine.store.models import engine_state
 from engine.vault.models import secret_version
 from engine.vault.refs import CredentialRef, SealedVersion, credential_ref, credential_refs
 from executors.contract import TemplateError
+from executors.registry import ExecutorUnavailable
 
 CLOCK_STEP = 2.0  # seconds that the database's clock may run backwards before claims stop
+RESENDS = 2  # times that one operation sends a candidate again
+REGENERATIONS = 2  # times that it makes another one after a policy's refusal
 CHANGING = (Action.CHANGE_SECRET, Action.RECONCILE, Action.ACTIVATE, Action.DEACTIVATE)
 
 
@@ -76,8 +79,9 @@ class NotClaimed(Exception):
     """Nothing to do now. The message says why; the operation keeps its due time or gets a later one."""
 
 
-UNPLANNABLE = (KeyturnError, TemplateError, LookupError, ValueError)
-"""What `plan_for` raises: since the operation was asked for, a profile, policy or template has gone or changed."""
+UNPLANNABLE = (KeyturnError, TemplateError, ExecutorUnavailable)
+"""What `plan_for` raises: since the operation was asked for, a profile, policy or template has gone or
+changed."""
 
 
 class Unplannable(NotClaimed):
@@ -215,7 +219,8 @@ def _roles(row: Row[Any], plan: Plan) -> dict[str, int]:
 def _lock(
     connection: Connection, row: Row[Any], own: CredentialRef, others: Mapping[str, CredentialRef]
 ) -> str | None:
-    """Lock all accounts in the order of their ids; check that none is in another's way. Returns the own's identity."""
+    """Lock all accounts in the order of their ids; check that none is in another's way. Returns the own's
+    identity."""
     ids = sorted({own.account_id, *(other.account_id for other in others.values())})
     rows = connection.execute(
         select(account.c.id, account.c.lease_until, account.c.identity)
@@ -232,7 +237,7 @@ def _lock(
         raise NotClaimed("an account that logs in is being changed; that goes first")
     if row.action in CHANGING and _in_use(connection, own.account_id, row.id):
         raise NotClaimed("other operations are logged in with the account")
-    return identity
+    return None if identity is None else str(identity)
 
 
 def _being_changed(connection: Connection, logins: list[int], row: Row[Any]) -> bool:
@@ -381,7 +386,9 @@ def _current(connection: Connection, others: Mapping[str, CredentialRef]) -> dic
         )
     )
     by_id = {id: (number, sealed) for id, number, sealed in rows}
-    return {role: SealedVersion(other, *by_id[other.id]) for role, other in others.items() if other.id in by_id}
+    return {
+        role: SealedVersion(other, *by_id[other.id]) for role, other in others.items() if other.id in by_id
+    }
 
 
 def _parent(connection: Connection, row: Row[Any]) -> SealedVersion | None:
@@ -430,6 +437,8 @@ def _facts(
         probes=probes,
         refused=frozenset(row.refused),
         reply=None if row.reply is None else Reply(row.reply),
+        resends=max(0, RESENDS - row.resent),
+        regenerations=max(0, REGENERATIONS - row.regenerated),
         overlap=plan.overlap_seconds > 0,
         persist=plan.persists,
     )
@@ -465,5 +474,7 @@ def _jump_device(connection: Connection, jump: CredentialRef | None) -> DeviceRe
 
 def _set_credential(connection: Connection, credential_id: int, state: CredentialState) -> None:
     connection.execute(
-        update(credential).where(credential.c.id == credential_id).values(state=state, reason=None, since=now())
+        update(credential)
+        .where(credential.c.id == credential_id)
+        .values(state=state, reason=None, since=now())
     )

@@ -20,7 +20,9 @@ class NoSuchOperation(KeyturnError):
     kind = Kind.NOT_FOUND
 
     def __init__(self, operation_id: int) -> None:
-        super().__init__(f"there is no operation {operation_id}; `keyturn operation list` shows those there are")
+        super().__init__(
+            f"there is no operation {operation_id}; `keyturn operation list` shows those there are"
+        )
 
 
 class NotNow(KeyturnError):

@@ -1,6 +1,8 @@
-"""What a worker writes about its claim. Every write first checks the fencing token; a stale worker writes nothing.
+"""What a worker writes about its claim. Every write first checks the fencing token; a stale worker writes
+nothing.
 
-Claiming (`engine.operations.claims`), renewing and these reports are the one port between workers and the database.
+Claiming (`engine.operations.claims`), renewing and these reports are the one port between workers and the
+database.
 """
 
 from __future__ import annotations
@@ -102,16 +104,21 @@ class Ledger:
             ).first()
             if failed is not None:
                 move(
-                    connection, error.operation_id, (OperationState.SCHEDULED,), OperationState.FAILED,
-                    f"worker:{self._worker}", str(error)[:1000],
-                    outcome=Outcome.BAD_TEMPLATE, finished=now(),
+                    connection,
+                    error.operation_id,
+                    (OperationState.SCHEDULED,),
+                    OperationState.FAILED,
+                    f"worker:{self._worker}",
+                    str(error)[:1000],
+                    outcome=Outcome.BAD_TEMPLATE,
+                    finished=now(),
                 )
 
     def renew(self, claim: Claim) -> float:
         """Extend the lease; the new end on this host's CLOCK_BOOTTIME. Raises LeaseLost."""
         began = claims.boottime()
         with self._database.writing() as connection:
-            _guard(connection, claim)
+            self._guard(connection, claim)
             until = now() + self._lease
             connection.execute(
                 update(account).where(account.c.id == claim.credential.account_id).values(lease_until=until)
@@ -135,9 +142,10 @@ class Ledger:
     ) -> None:
         """W1: the candidate, already in the escrow journal, becomes a row. Raises LeaseLost."""
         with self._database.writing() as connection:
-            _guard(connection, claim)
+            self._guard(connection, claim)
             if replaces is not None:
                 _set_version(connection, claim, replaces, "unused")
+                _note(connection, claim, regenerated=operation.c.regenerated + 1)
             connection.execute(
                 insert(secret_version).values(
                     credential_id=claim.credential.id,
@@ -153,17 +161,19 @@ class Ledger:
             )
             _audit(connection, claim, "secret.candidate", details={"version": record.version})
 
-    def marked(self, claim: Claim, number: int | None, tried: Sequence[Tried], probe: int | None) -> bool:
-        """W2: on every condition still holding, the candidate counts as sent from now on; the first probe is charged.
+    def marked(self, claim: Claim, number: int | None, tried: Sequence[Tried], probe: int | None) -> Marked:
+        """W2: on every condition still holding, the candidate counts as sent from now on; the first
+        probe is charged.
 
-        False: the permission is gone. Raises LeaseLost. `probe` is the account to charge, if any.
+        Raises LeaseLost. `probe` is the account to charge, if any.
         """
         with self._database.writing() as connection:
-            _guard(connection, claim)
+            self._guard(connection, claim)
             _settle(connection, tried)
             if not _permitted(connection, claim):
                 return Marked(permitted=False, charged=False)
             if number is not None:
+                _count_resend(connection, claim, number)
                 connection.execute(
                     update(secret_version)
                     .where(
@@ -180,14 +190,16 @@ class Ledger:
     def charged(self, claim: Claim, account_id: int, tried: Sequence[Tried]) -> bool:
         """Charge a try, after recording how earlier ones ended. False: nothing left. Raises LeaseLost."""
         with self._database.writing() as connection:
-            _guard(connection, claim)
+            self._guard(connection, claim)
             _settle(connection, tried)
             return budget.charge(connection, account_id, claim.budget)
 
-    def committed(self, claim: Claim, number: int, tried: Sequence[Tried], evidence: Evidence, ends: bool) -> None:
+    def committed(
+        self, claim: Claim, number: int, tried: Sequence[Tried], evidence: Evidence, ends: bool
+    ) -> None:
         """W3. Raises LeaseLost. A repeated call by the same claim changes nothing."""
         with self._database.writing() as connection:
-            _guard(connection, claim)
+            self._guard(connection, claim)
             if _is_current(connection, claim, number):
                 return
             _settle(connection, tried)
@@ -204,9 +216,10 @@ class Ledger:
                 )
 
     def adopted(self, claim: Claim, number: int, tried: Sequence[Tried], proof: str) -> None:
-        """W4: an older version of ours opens; it becomes current, whatever is pending stays so. Raises LeaseLost."""
+        """W4: an older version of ours opens; it becomes current, whatever is pending stays so. Raises
+        LeaseLost."""
         with self._database.writing() as connection:
-            _guard(connection, claim)
+            self._guard(connection, claim)
             _settle(connection, tried)
             _promote(connection, claim, number, proof)
             _audit(connection, claim, "secret.adopted", details={"version": number, "proof": proof})
@@ -214,7 +227,7 @@ class Ledger:
     def identified(self, claim: Claim, identity: str) -> str:
         """Record the account's immutable id at its first proof; returns the one on record."""
         with self._database.writing() as connection:
-            _guard(connection, claim)
+            self._guard(connection, claim)
             connection.execute(
                 update(account)
                 .where(account.c.id == claim.credential.account_id, account.c.identity.is_(None))
@@ -223,29 +236,30 @@ class Ledger:
             known = select(account.c.identity).where(account.c.id == claim.credential.account_id)
             return str(connection.execute(known).scalar_one())
 
-    def closed(self, claim: Claim, close: Close, tried: Sequence[Tried], evidence: Evidence) -> OperationState:
+    def closed(
+        self, claim: Claim, close: Close, tried: Sequence[Tried], evidence: Evidence
+    ) -> OperationState:
         """The end of a claim, whatever it is. Raises LeaseLost."""
         with self._database.writing() as connection:
-            _guard(connection, claim)
+            self._guard(connection, claim)
             _settle(connection, tried)
             if close.discard is not None:
                 _set_version(connection, claim, close.discard, "unused")
             return _CLOSERS[close.result](connection, claim, close, evidence)
 
+    def _guard(self, connection: Connection, claim: Claim) -> None:
+        """The fencing token must be the newest: (incarnation, epoch). Locks the account's row. Raises LeaseLost."""
+        row = connection.execute(
+            select(account.c.epoch, engine_state.c.incarnation)
+            .join(engine_state, engine_state.c.id == 1)
+            .where(account.c.id == claim.credential.account_id)
+            .with_for_update(of=account)
+        ).one()
+        if tuple(row) != (claim.epoch, claim.incarnation):
+            raise LeaseLost(f"operation {claim.operation_id} was taken over")
+
 
 # Guards
-
-
-def _guard(connection: Connection, claim: Claim) -> None:
-    """The fencing token must be the newest: (incarnation, epoch). Locks the account's row."""
-    row = connection.execute(
-        select(account.c.epoch, engine_state.c.incarnation)
-        .join(engine_state, engine_state.c.id == 1)
-        .where(account.c.id == claim.credential.account_id)
-        .with_for_update(of=account)
-    ).one()
-    if tuple(row) != (claim.epoch, claim.incarnation):
-        raise LeaseLost(f"operation {claim.operation_id} was taken over")
 
 
 def _permitted(connection: Connection, claim: Claim) -> bool:
@@ -274,11 +288,27 @@ def _permitted(connection: Connection, claim: Claim) -> bool:
                 template.c.retired.is_(False),
             )
         )
-    statement = update(operation).where(and_(*conditions)).values(refused=[], reply=None).returning(operation.c.id)
+    statement = (
+        update(operation).where(and_(*conditions)).values(refused=[], reply=None).returning(operation.c.id)
+    )
     return connection.execute(statement).first() is not None
 
 
 # Pieces
+
+
+def _count_resend(connection: Connection, claim: Claim, number: int) -> None:
+    """Counted for the operation: counted anew by each claim, resending would never end."""
+    sent_before = (
+        select(func.count())
+        .where(
+            secret_version.c.credential_id == claim.credential.id,
+            secret_version.c.number == number,
+            secret_version.c.status == "sent",
+        )
+        .scalar_subquery()
+    )
+    _note(connection, claim, resent=operation.c.resent + sent_before)
 
 
 def _settle(connection: Connection, tried: Sequence[Tried]) -> None:
@@ -349,7 +379,7 @@ def _settle_credential(
         state = CredentialState.MANAGED if enabled else CredentialState.UNVERIFIED
     connection.execute(
         update(credential)
-        .where(row, credential.c.state.not_in(stopped), or_(credential.c.state != state, reason is not None))
+        .where(row, credential.c.state.not_in(stopped))
         .values(state=state, reason=reason, since=now())
     )
 
@@ -448,9 +478,7 @@ def _succeeded(connection: Connection, claim: Claim, close: Close, evidence: Evi
         mine = and_(
             secret_version.c.credential_id == claim.credential.id, secret_version.c.status == "current"
         )
-        connection.execute(
-            update(secret_version).where(mine).values(proof=evidence.proof, proven_at=now())
-        )
+        connection.execute(update(secret_version).where(mine).values(proof=evidence.proof, proven_at=now()))
     _settle_credential(connection, claim, state)
     return _end(connection, claim, OperationState.SUCCEEDED, evidence, None)
 
@@ -471,7 +499,9 @@ def _failed(connection: Connection, claim: Claim, close: Close, evidence: Eviden
     following = FOLLOWING[evidence.outcome]
     reason = evidence.message or following.advice
     if following.suspend:
-        _settle_credential(connection, claim, CredentialState.SUSPENDED, f"{evidence.outcome}: {following.advice}")
+        _settle_credential(
+            connection, claim, CredentialState.SUSPENDED, f"{evidence.outcome}: {following.advice}"
+        )
     elif evidence.outcome is Outcome.BAD_LOGIN and claim.facts.mode is Mode.SELF:
         _settle_credential(connection, claim, CredentialState.DRIFTED, "its own secret was refused")
     else:
@@ -496,7 +526,7 @@ def _retried(connection: Connection, claim: Claim, close: Close, evidence: Evide
     due = _window_end(connection, claim) if waits else now() + retry.delay(claim.attempts, _RANDOM)
     _settle_credential(connection, claim, _before(connection, claim))
     state = _end(connection, claim, OperationState.SCHEDULED, evidence, evidence.message or None)
-    _postpone(connection, claim, due=due, refused=sorted(close.refused), reply=close.reply)
+    _note(connection, claim, due=due, refused=sorted(close.refused), reply=close.reply)
     return state
 
 
@@ -507,7 +537,7 @@ def _in_doubt(connection: Connection, claim: Claim, close: Close, evidence: Evid
     reason = f"sent, and not yet known what is in force: {evidence.message or close.why}"
     _settle_credential(connection, claim, CredentialState.IN_DOUBT, reason[:500])
     state = _end(connection, claim, OperationState.IN_DOUBT, evidence, reason)
-    _postpone(connection, claim, due=due, refused=sorted(close.refused), reply=close.reply)
+    _note(connection, claim, due=due, refused=sorted(close.refused), reply=close.reply)
     return state
 
 
@@ -515,7 +545,7 @@ def _needs_person(connection: Connection, claim: Claim, close: Close, evidence: 
     reason = "sent, and no stored version opens the account; verify again, reconcile, or set its secret"
     _settle_credential(connection, claim, CredentialState.IN_DOUBT, reason)
     state = _end(connection, claim, OperationState.IN_DOUBT, evidence, reason)
-    _postpone(connection, claim, needs_person=True, refused=[], reply=None)
+    _note(connection, claim, needs_person=True, refused=[], reply=None)
     outbox.notice(
         connection, "operation.needs_person", {"credential": claim.credential.name}, claim.operation_id
     )
@@ -524,12 +554,16 @@ def _needs_person(connection: Connection, claim: Claim, close: Close, evidence: 
 
 def _not_saved(connection: Connection, claim: Claim, close: Close, evidence: Evidence) -> OperationState:
     """The change is proven and current. Saving is tried again; when that is given up, the outcome says so."""
-    outbox.notice(connection, "operation.not_saved", {"credential": claim.credential.name}, claim.operation_id)
+    outbox.notice(
+        connection, "operation.not_saved", {"credential": claim.credential.name}, claim.operation_id
+    )
     retry = claim.plan.policy.retry
     if claim.attempts >= retry.attempts:
-        return _end(connection, claim, OperationState.SUCCEEDED, evidence, "in force, but not saved on the device")
+        return _end(
+            connection, claim, OperationState.SUCCEEDED, evidence, "in force, but not saved on the device"
+        )
     state = _end(connection, claim, OperationState.SCHEDULED, evidence, "not saved yet")
-    _postpone(connection, claim, due=now() + retry.delay(claim.attempts, _RANDOM))
+    _note(connection, claim, due=now() + retry.delay(claim.attempts, _RANDOM))
     return state
 
 
@@ -556,7 +590,7 @@ def _window_end(connection: Connection, claim: Claim) -> float:
     return end
 
 
-def _postpone(connection: Connection, claim: Claim, **values: Any) -> None:
+def _note(connection: Connection, claim: Claim, **values: Any) -> None:
     connection.execute(update(operation).where(operation.c.id == claim.operation_id).values(**values))
 
 

@@ -33,6 +33,8 @@ operation = Table(
     Column("template_id", Integer),
     Column("template_sha256", String(64)),
     Column("committed", Boolean, nullable=False, default=False),  # only `persist` is missing
+    Column("resent", Integer, nullable=False, default=0),  # candidates sent once more, since a person last decided
+    Column("regenerated", Integer, nullable=False, default=0),  # candidates replaced after a policy's refusal
     Column("refused", Json, nullable=False),  # versions refused since the last change request …
     Column("reply", String(16)),  # … and what that request was told
     moment("created"),
@@ -59,7 +61,9 @@ request = Table(
     Column("joined", Boolean, nullable=False, default=False),
     Column("callback", String(2048)),
     moment("created"),
-    partial_index("uq_request_idempotency", "requester", "idempotency_key", where="idempotency_key IS NOT NULL"),
+    partial_index(
+        "uq_request_idempotency", "requester", "idempotency_key", where="idempotency_key IS NOT NULL"
+    ),
 )
 
 transition = Table(

@@ -30,20 +30,36 @@ FOLLOWING: Final[Mapping[Outcome, Following]] = MappingProxyType(
         ),
         Outcome.LOCKED_OUT: Following(Reply.RETRY, False, "the target refuses all tries for a while"),
         Outcome.REFUSED_BY_POLICY: Following(
-            Reply.POLICY, False, "the target's password rules refuse what the policy generates; adapt the policy"
+            Reply.POLICY,
+            False,
+            "the target's password rules refuse what the policy generates; adapt the policy",
         ),
-        Outcome.TOO_SOON: Following(Reply.RETRY, False, "the target's minimum age is not over, or it knows the secret"),
-        Outcome.PERMISSION_DENIED: Following(Reply.STOP, True, "give the account that logs in the right to do this"),
-        Outcome.ACCOUNT_MISSING: Following(Reply.STOP, True, "the account is not there; create it or retire it here"),
+        Outcome.TOO_SOON: Following(
+            Reply.RETRY, False, "the target's minimum age is not over, or it knows the secret"
+        ),
+        Outcome.PERMISSION_DENIED: Following(
+            Reply.STOP, True, "give the account that logs in the right to do this"
+        ),
+        Outcome.ACCOUNT_MISSING: Following(
+            Reply.STOP, True, "the account is not there; create it or retire it here"
+        ),
         Outcome.ACCOUNT_DISABLED: Following(
-            Reply.STOP, True, "the account is locked or disabled on the target and is left so; unlock it there first"
+            Reply.STOP,
+            True,
+            "the account is locked or disabled on the target and is left so; unlock it there first",
         ),
         Outcome.UNTRUSTED_HOST: Following(
-            Reply.STOP, True, "the target showed another key than the pinned one; if it is right, `keyturn device trust`"
+            Reply.STOP,
+            True,
+            "the target showed another key than the pinned one; if it is right, `keyturn device trust`",
         ),
         Outcome.BAD_TEMPLATE: Following(Reply.STOP, True, "correct the template or its tags' values"),
-        Outcome.SCRIPT_MISMATCH: Following(Reply.UNSURE, False, "read the transcript: the dialogue went another way"),
-        Outcome.NOT_SAVED: Following(Reply.UNSURE, False, "the change is in force but not saved on the device"),
+        Outcome.SCRIPT_MISMATCH: Following(
+            Reply.UNSURE, False, "read the transcript: the dialogue went another way"
+        ),
+        Outcome.NOT_SAVED: Following(
+            Reply.UNSURE, False, "the change is in force but not saved on the device"
+        ),
         Outcome.UNKNOWN: Following(Reply.UNSURE, False, "read the transcript"),
     }
 )

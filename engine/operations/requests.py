@@ -121,7 +121,7 @@ def _credential(connection: Connection, credential_id: int) -> Row[Any]:
     ).one()
 
 
-def _live(connection: Connection, ask: Ask) -> Row[Any] | None:
+def _live(connection: Connection, ask: Ask) -> Row[int, str] | None:
     """An operation of this credential that is in doubt: verify and reconcile go on with that one."""
     if ask.action not in (Action.VERIFY, Action.RECONCILE):
         return None
@@ -132,12 +132,12 @@ def _live(connection: Connection, ask: Ask) -> Row[Any] | None:
     ).first()
 
 
-def _continue(connection: Connection, ask: Ask, live: Row[Any]) -> Requested:
+def _continue(connection: Connection, ask: Ask, live: Row[int, str]) -> Requested:
     action = Action.RECONCILE if ask.action is Action.RECONCILE else Action(live.action)
     connection.execute(
         update(operation)
         .where(operation.c.id == live.id, operation.c.state == OperationState.IN_DOUBT)
-        .values(due=now(), needs_person=False, action=action)
+        .values(due=now(), needs_person=False, action=action, resent=0, regenerated=0)
     )
     _remember(connection, ask, live.id, joined=True)
     audit.write(

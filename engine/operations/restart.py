@@ -1,4 +1,4 @@
-"""What a start finds out when it knows that no worker of an earlier one is left: after a crash, and after a restore."""
+"""What a start finds out when it knows that no worker of an earlier one is left: after a crash or a restore."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from sqlalchemy import Connection, delete, update
 
 from engine.catalog.models import account
 from engine.catalog.states import Action
+from engine.operations import budget
 from engine.operations.models import operation, shared_lease
 from engine.operations.requests import Ask, insert_operation
 from engine.vault.journal import JournalView
@@ -14,8 +15,9 @@ from engine.vault.restored import Recovery, in_doubt_after_restore, recover
 
 
 def resume(connection: Connection, keys: ZoneKeys, view: JournalView, actor: str) -> Recovery:
-    """End every lease, bring back what only the journals know, and verify it if the database was restored."""
+    """End every lease and every try, bring back what only the journals know, and verify it if the database was restored."""
     _end_leases(connection)
+    budget.abandoned(connection)
     recovery = recover(connection, keys, view)
     if recovery.restored:
         in_doubt_after_restore(connection, recovery.imported)

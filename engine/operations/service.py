@@ -171,7 +171,8 @@ def transitions(connection: Connection, operation_id: int) -> list[TransitionVie
 
 
 def cancel(connection: Connection, operation_id: int, by: str) -> OperationView:
-    """Cancel. What was sent already still ends by proof: nothing is sent again, and the state never says `canceled`.
+    """Cancel. What was sent already still ends by proof: nothing is sent again, and the state never says
+    `canceled`.
 
     Raises NoSuchOperation, NotNow.
     """
@@ -179,11 +180,18 @@ def cancel(connection: Connection, operation_id: int, by: str) -> OperationView:
     if found.state in TERMINAL:
         raise NotNow(f"operation {operation_id} has ended already: it is {found.state}")
     connection.execute(
-        update(operation).where(operation.c.id == operation_id).values(cancel_requested=True, due=_sooner(found))
+        update(operation)
+        .where(operation.c.id == operation_id)
+        .values(cancel_requested=True, due=_sooner(found))
     )
     if found.state in (OperationState.SCHEDULED, OperationState.WAITING_APPROVAL):
         move(
-            connection, operation_id, (OperationState(found.state),), OperationState.CANCELED, by, "canceled",
+            connection,
+            operation_id,
+            (OperationState(found.state),),
+            OperationState.CANCELED,
+            by,
+            "canceled",
             finished=now(),
         )
     audit.write(
@@ -198,13 +206,14 @@ def _sooner(found: OperationView) -> Any:
 
 
 def retry(connection: Connection, operation_id: int, by: str) -> Requested:
-    """Ask again for what failed, or look now at what is in doubt. Raises NoSuchOperation, NotNow and as `ask_for`."""
+    """Ask again for what failed, or look now at what is in doubt. Raises NoSuchOperation, NotNow and as
+    `ask_for`."""
     found = show(connection, operation_id)
     if found.state in LIVE or found.state == OperationState.SCHEDULED:
         connection.execute(
             update(operation)
             .where(operation.c.id == operation_id, operation.c.state != OperationState.RUNNING)
-            .values(due=now(), needs_person=False)
+            .values(due=now(), needs_person=False, resent=0, regenerated=0)
         )
         audit.write(
             connection, actor=by, action="operation.retry", object=found.credential, operation_id=operation_id

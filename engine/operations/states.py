@@ -1,4 +1,5 @@
-"""The states of an operation and the only ways between them, as data. The diagram in the docs is drawn from here."""
+"""The states of an operation and the only ways between them, as data. The diagram in the docs is drawn from
+here."""
 
 from __future__ import annotations
 

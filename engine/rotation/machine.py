@@ -211,7 +211,9 @@ class Machine:
         if verdict is Verdict.OPENS:
             state = replace(state, opened=version, facts=replace(facts, probes=facts.budget))
         else:
-            state = replace(state, tried=state.tried | {version}, facts=replace(facts, probes=facts.probes - 1))
+            state = replace(
+                state, tried=state.tried | {version}, facts=replace(facts, probes=facts.probes - 1)
+            )
         if facts.goal in (Goal.ACTIVATE, Goal.DEACTIVATE):
             wanted = Verdict.OPENS if facts.goal is Goal.ACTIVATE else Verdict.REFUSED
             return self._close(state, Result.SUCCEEDED if verdict is wanted else Result.FAILED, Why.REPLY)

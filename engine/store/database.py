@@ -36,8 +36,8 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """One transaction, committed at the end. On SQLite it takes the write lock at once, so that a read inside
-        cannot be overtaken."""
+        """One transaction, committed at the end. On SQLite it takes the write lock at once, so that a read
+        inside cannot be overtaken."""
         with _translated(), self.engine.begin() as connection:
             yield connection
 

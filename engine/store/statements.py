@@ -15,7 +15,8 @@ def insert_unless_there(
     columns: list[str],
     where: TextClause | None = None,
 ) -> int | None:
-    """Insert and return the new id; None if a row with the same `columns` (among those `where`) is there already.
+    """Insert and return the new id; None if a row with the same `columns` (among those `where`) is there
+    already.
 
     The answer comes by RETURNING, because a driver's row count says -1 here.
     """

@@ -16,14 +16,14 @@ SUFFIX: Final = ".template"
 
 def shipped() -> Iterator[TemplateFile]:
     """Every template of the package `templates`, in order of path. Raises TemplateError naming the file."""
-    for path, file in _walk(files("templates"), ""):
+    for path, file in walk(files("templates"), ""):
         yield _read(path, file)
 
 
-def _walk(folder: Traversable, path: str) -> Iterator[tuple[str, Traversable]]:
+def walk(folder: Traversable, path: str) -> Iterator[tuple[str, Traversable]]:
     for entry in sorted(folder.iterdir(), key=lambda item: item.name):
         if entry.is_dir():
-            yield from _walk(entry, f"{path}{entry.name}/")
+            yield from walk(entry, f"{path}{entry.name}/")
         elif entry.name.endswith(SUFFIX):
             yield path + entry.name, entry
 

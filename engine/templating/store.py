@@ -16,7 +16,7 @@ from engine.store.clock import now
 from engine.store.errors import KeyturnError, Kind
 from engine.store.statements import insert_unless_there
 from engine.templating.header import TemplateFile, parse_file
-from engine.templating.library import _walk
+from engine.templating.library import walk
 from engine.templating.models import template
 
 SHIPPED: Final = "shipped"
@@ -63,7 +63,7 @@ class Template:
 
 def shipped_contents() -> Iterator[tuple[str, bytes]]:
     """Path and bytes of every template of the package `templates`."""
-    for path, file in _walk(files("templates"), ""):
+    for path, file in walk(files("templates"), ""):
         yield path, file.read_bytes()
 
 

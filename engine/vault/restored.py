@@ -1,8 +1,8 @@
 """Telling whether the database is older than the escrow journals, and bringing back what it has lost.
 
-Crash residue is not a restore: a record whose commit was never marked may or may not have a row, and is imported quietly if
-it has none. A *marked* record without a row, or an account whose epoch is behind its journal, says that the database was
-restored from an older copy.
+Crash residue is not a restore: a record whose commit was never marked may or may not have a row, and is
+imported quietly if it has none. A *marked* record without a row, or an account whose epoch is behind its
+journal, says that the database was restored from an older copy.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from engine.vault.sealing import Context, Purpose, key_id, reseal
 
 @dataclass(slots=True)
 class Recovery:
-    """`imported` are credentials (by id) that got versions back; `orphans` are records of accounts that the database does
-    not know: register them again, and the next start brings their secrets back."""
+    """`imported` are credentials (by id) that got versions back; `orphans` are records of accounts that the
+    database does not know: register them again, and the next start brings their secrets back."""
 
     restored: bool = False
     imported: list[int] = field(default_factory=list)
@@ -106,7 +106,8 @@ def _bring_back(connection: Connection, keys: ZoneKeys, ref: CredentialRef, reco
 
 
 def _enter_restored(connection: Connection, view: JournalView, found: Recovery) -> None:
-    """A new incarnation, and epochs above every one that a journal has seen: no stale worker can write any more."""
+    """A new incarnation, and epochs above every one that a journal has seen: no stale worker can write any
+    more."""
     for (_, name, user), epoch in view.watermark().items():
         which = (
             select(account.c.id)
@@ -127,9 +128,7 @@ def _enter_restored(connection: Connection, view: JournalView, found: Recovery) 
 
 def end_restored(connection: Connection, actor: str) -> None:
     """A person has seen what was brought back; changes may go on."""
-    connection.execute(
-        update(engine_state).where(engine_state.c.id == SINGLE_ROW).values(restored=False)
-    )
+    connection.execute(update(engine_state).where(engine_state.c.id == SINGLE_ROW).values(restored=False))
     audit.write(connection, actor=actor, action="engine.restored_ended", object="database")
 
 

@@ -14,9 +14,8 @@ from engine.record import audit, outbox
 from engine.store.clock import now
 from engine.store.errors import KeyturnError, Kind
 from engine.store.models import engine_state
-from engine.vault.journal import JournalWriter
+from engine.vault.journal import JournalWriter, Record
 from engine.vault.journal import Kind as RecordKind
-from engine.vault.journal import Record
 from engine.vault.keys import ZoneKeys
 from engine.vault.models import reveal_request, secret_version
 from engine.vault.refs import CredentialRef, credential_ref
@@ -93,7 +92,7 @@ def import_secret(
         .where(credential.c.id == credential_id, credential.c.state.not_in(kept))
         .values(state=CredentialState.UNVERIFIED, reason=None, since=now())
     )
-    details = {"version": number, "as": status}
+    details: dict[str, str | int] = {"version": number, "as": status}
     audit.write(connection, actor=actor, action="secret.imported", object=ref.name, details=details)
     return number
 

@@ -1,4 +1,5 @@
-"""The Celery application. A message holds an id and nothing else; results, retries and schedules are the database's."""
+"""The Celery application. A message holds an id and nothing else; results, retries and schedules are the
+database's."""
 
 from __future__ import annotations
 
@@ -34,7 +35,9 @@ def make_app(broker: str, queue: str) -> Celery:
 
 
 def register(app: Celery, operation: Handler, reveal: Handler) -> None:
-    @app.task(name=OPERATION_TASK, ignore_result=True)  # plain functions: a bound method would be taken for one of a task
+    @app.task(
+        name=OPERATION_TASK, ignore_result=True
+    )  # plain functions: a bound method would be taken for one of a task
     def ring_operation(operation_id: int) -> None:
         operation(operation_id)
 

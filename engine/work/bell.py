@@ -1,4 +1,5 @@
-"""The doorbell: tells workers that there may be something to do. Losing a ring loses time, never an operation."""
+"""The doorbell: tells workers that there may be something to do. Losing a ring loses time, never an
+operation."""
 
 from __future__ import annotations
 

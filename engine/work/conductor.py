@@ -17,7 +17,7 @@ from engine.operations.states import OperationState
 from engine.rotation import protocol as p
 from engine.rotation.machine import Machine, Rotation
 from engine.store.database import StoreUnavailable
-from engine.templating.errors import UnresolvableTag
+from engine.store.errors import KeyturnError
 from engine.vault.errors import VaultError
 from engine.vault.journal import JournalWriter, Kind, Record
 from engine.vault.keys import ZoneKeys
@@ -191,8 +191,8 @@ class _Run:
         if not self._pay(self._login_account(login)):
             return self._not_connected(Outcome.LOCKED_OUT, "the lockout budget of the account that logs in is spent")
         try:
-            job = job_for(self._claim, self._secrets, login, state.facts.candidate, self._child_deadline())
-        except (TemplateError, UnresolvableTag) as error:
+            job = job_for(self._claim, self._secrets, login, _new(state.facts), self._child_deadline())
+        except (TemplateError, KeyturnError) as error:
             return self._not_connected(Outcome.BAD_TEMPLATE, str(error))
         try:
             self._session = self._c.sessions.open(job)
@@ -216,7 +216,9 @@ class _Run:
     def _identified(self, identity: str | None) -> p.Event:
         """The account's own id must be the one on record: a deleted and recreated account is another one."""
         if identity is not None and identity != self._claim.identity:
+            self._c.at("identify.before")
             known = self._c.ledger.identified(self._claim, identity)
+            self._c.at("identify.after")
             if known != identity:
                 return self._not_connected(
                     Outcome.ACCOUNT_MISSING, f"the account's id is {identity}, on record is {known}: not the same account"
@@ -260,7 +262,7 @@ class _Run:
         if not self._pay(account):
             return p.Probed(version, p.Verdict.LOCKED)
         proof = self._try(version)
-        verdict = _VERDICTS[proof.verdict]
+        verdict = self._verdict(proof)
         judged = {p.Verdict.OPENS: True, p.Verdict.REFUSED: False}.get(verdict)
         self._tried.append(Tried(account, judged))
         if verdict is p.Verdict.OPENS:
@@ -270,6 +272,12 @@ class _Run:
         elif self._outcome is Outcome.OK:
             self._outcome, self._message = Outcome.BAD_LOGIN, proof.detail
         return p.Probed(version, verdict)
+
+    def _verdict(self, proof: Proof) -> p.Verdict:
+        """*Right but restricted* means that the secret is in force, and after a deactivation that it worked."""
+        if proof.verdict is Verdict.RESTRICTED and self._claim.facts.goal is p.Goal.DEACTIVATE:
+            return p.Verdict.REFUSED
+        return _VERDICTS[proof.verdict]
 
     def _try(self, version: int) -> Proof:
         secret = self._secrets.own(version)
@@ -360,12 +368,20 @@ class _Run:
         if self._prepaid:
             self._prepaid = False
             return True
-        return self._c.ledger.charged(self._claim, account_id, self._settled())
+        self._c.at("charge.before")
+        charged = self._c.ledger.charged(self._claim, account_id, self._settled())
+        self._c.at("charge.after")
+        return charged
 
     def _settled(self) -> list[Tried]:
         """What is to be recorded about tries, once."""
         tried, self._tried = self._tried, []
         return tried
+
+
+def _new(facts: p.Facts) -> int | None:
+    """What the template calls the new secret; where only `persist` is missing, it is current already."""
+    return facts.current if facts.committed else facts.candidate
 
 
 _VERDICTS = {

@@ -1,7 +1,7 @@
 """The tick: everything that is due is found in the database, by any worker, again and again.
 
-Nothing here is done only once or only by one process, so that a lost message, a killed worker or a flushed broker costs at
-most one tick or one lease.
+Nothing here is done only once or only by one process, so that a lost message, a killed worker or a flushed
+broker costs at most one tick or one lease.
 """
 
 from __future__ import annotations
@@ -31,7 +31,9 @@ AT_ONCE = 500  # due operations that one tick rings for
 class Tick:
     """Runs in a thread of its own. `beat` is the moment (time.monotonic) of the last tick that went through."""
 
-    def __init__(self, database: Database, bell: Bell, interval: float, data: Path, min_free_disk: int) -> None:
+    def __init__(
+        self, database: Database, bell: Bell, interval: float, data: Path, min_free_disk: int
+    ) -> None:
         self._database = database
         self._bell = bell
         self._interval = interval
@@ -109,4 +111,12 @@ def _expire(connection: Connection) -> None:
         .with_for_update(skip_locked=True)
     ).scalars()
     for operation_id in list(overdue):
-        move(connection, operation_id, waiting, OperationState.EXPIRED, "engine", "not begun in time", finished=now())
+        move(
+            connection,
+            operation_id,
+            waiting,
+            OperationState.EXPIRED,
+            "engine",
+            "not begun in time",
+            finished=now(),
+        )

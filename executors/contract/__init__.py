@@ -12,7 +12,17 @@ from executors.contract.executor import (
     Program,
     Section,
 )
-from executors.contract.job import Hop, Login, Proof, ProofKind, ProofPlan, Report, SecretKind, StepRecord, Target
+from executors.contract.job import (
+    Hop,
+    Login,
+    Proof,
+    ProofKind,
+    ProofPlan,
+    Report,
+    SecretKind,
+    StepRecord,
+    Target,
+)
 from executors.contract.outcomes import Failure, Outcome, TemplateError, Verdict
 from executors.contract.parts import (
     MASK,

@@ -11,7 +11,8 @@ LINE_SEPARATORS = "\u0085\u2028\u2029"
 
 
 def one_line(value: str) -> str:
-    """For a line typed at a prompt: no control characters, no line separators (they would end or edit the line)."""
+    """For a line typed at a prompt: no control characters, no line separators (they would end or edit the
+    line)."""
     for char in value:
         if unicodedata.category(char) == "Cc" or char in LINE_SEPARATORS:
             raise ValueError("it holds a control character or a line separator")

@@ -1,8 +1,9 @@
 """The executor contract, version 0 (frozen as version 1 once three unlike executors exist).
 
-An executor is four verbs: `parse` a template's body into a program, `connect`, `run` a section over that connection,
-`prove` a secret on a fresh connection. It sequences nothing, retries nothing and knows nothing of operations: the order in
-which the verbs are called is `engine.rotation`'s, the process they run in is `engine.work`'s.
+An executor is four verbs: `parse` a template's body into a program, `connect`, `run` a section over that
+connection, `prove` a secret on a fresh connection. It sequences nothing, retries nothing and knows nothing of
+operations: the order in which the verbs are called is `engine.rotation`'s, the process they run in is
+`engine.work`'s.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from executors.contract.job import Login, ProofKind, ProofPlan, Proof, Report, SecretKind, Target
+from executors.contract.job import Login, Proof, ProofKind, ProofPlan, Report, SecretKind, Target
 from executors.contract.parts import Values
 from executors.contract.transcript import Transcript
 
@@ -31,7 +32,8 @@ class Section(StrEnum):
 class Capabilities:
     """What an executor can do; checked when a profile or template is stored, not first at run time.
 
-    `alphabet` are the characters that a secret may hold on this executor's way to the target; "" means all printable.
+    `alphabet` are the characters that a secret may hold on this executor's way to the target; "" means all
+    printable.
     """
 
     actions: frozenset[str]
@@ -50,14 +52,16 @@ class Program(Protocol):
     def has(self, section: Section) -> bool: ...
 
     def describe(self, values: Values) -> Sequence[str]:
-        """The lines that a dry run shows, secrets masked. Raises TemplateError if a value cannot stand where it is used."""
+        """The lines that a dry run shows, secrets masked. Raises TemplateError if a value cannot stand where
+        it is used."""
 
 
 class Connection(Protocol):
     """A logged-in connection to one target."""
 
     def run(self, program: Program, section: Section, values: Values) -> Report:
-        """Run one section once. What the target refuses is in the report's outcome; Failure is for a broken connection."""
+        """Run one section once. What the target refuses is in the report's outcome; Failure is for a broken
+        connection."""
 
     def close(self) -> None:
         """Close politely; never raises for a connection that is already gone."""

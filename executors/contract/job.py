@@ -1,4 +1,5 @@
-"""What an executor is handed: one target, one login, one program, its values. Nothing of the database, no keys."""
+"""What an executor is handed: one target, one login, one program, its values. Nothing of the database, no
+keys."""
 
 from __future__ import annotations
 
@@ -26,7 +27,8 @@ class Login:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where to connect. `host_keys` are the pinned ones ("ssh-ed25519 AAAA…"); none pinned means none trusted."""
+    """Where to connect. `host_keys` are the pinned ones ("ssh-ed25519 AAAA…"); none pinned means none
+    trusted."""
 
     device: str
     address: str

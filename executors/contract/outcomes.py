@@ -1,4 +1,5 @@
-"""How a step can end, as the whole engine names it. What follows each outcome is `engine.operations`' business."""
+"""How a step can end, as the whole engine names it. What follows each outcome is `engine.operations`'
+business."""
 
 from __future__ import annotations
 
@@ -36,7 +37,8 @@ class Verdict(StrEnum):
 
 
 class Failure(Exception):
-    """A step ended otherwise than OK. The message is for people; it may quote a target and so passes the redactor."""
+    """A step ended otherwise than OK. The message is for people; it may quote a target and so passes the
+    redactor."""
 
     def __init__(self, outcome: Outcome, message: str) -> None:
         super().__init__(message)

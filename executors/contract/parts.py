@@ -68,7 +68,8 @@ class Rendered:
 
 
 Encoder = Callable[[str], str]
-"""Encodes one value for the place where it stands; raises ValueError (never quoting the value) if it cannot."""
+"""Encodes one value for the place where it stands; raises ValueError (never quoting the value) if it cannot.
+"""
 
 
 def parse_text(text: str) -> Text:
@@ -94,7 +95,8 @@ def tags_of(text: Text) -> frozenset[str]:
 def join(text: Text, values: Values, encoders: Mapping[str, Encoder], default: str) -> Rendered:
     """Join `text`, each value encoded by the tag's own encoder or `default`.
 
-    Raises TemplateError for a tag without a value, an unknown encoder, or a value that the place cannot carry.
+    Raises TemplateError for a tag without a value, an unknown encoder, or a value that the place cannot
+    carry.
     """
     wire: list[str] = []
     shown: list[str] = []

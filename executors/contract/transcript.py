@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cached_property
 
 from executors.contract.redaction import Redactor
 from executors.contract.secret import Secret
@@ -14,11 +15,16 @@ class Transcript:
     """Collects lines up to `limit` characters; past it the rest is counted, not kept."""
 
     def __init__(self, secrets: Iterable[Secret] = (), limit: int = DEFAULT_LIMIT) -> None:
-        self._redactor = Redactor(secrets)
+        self._secrets = tuple(secrets)
         self._limit = limit
         self._pieces: list[str] = []
         self._size = 0
         self._dropped = 0
+
+    @cached_property
+    def _redactor(self) -> Redactor:
+        """Made when first needed: it derives every encoding of every secret."""
+        return Redactor(self._secrets)
 
     def sent(self, shown: str) -> None:
         """`shown` is the masked form of what was sent."""

@@ -13,6 +13,7 @@ from executors.contract import (
     SecretKind,
     Tag,
     Target,
+    TemplateError,
     Transcript,
     Value,
     ValueKind,
@@ -25,8 +26,8 @@ from executors.ssh.program import Answer, Command, Ending, Way
 
 HARMLESS = Command(0, Way.RUN, (Literal("true"),))
 SU_PROMPT = (Literal("Password:"),)
-# What su(1) and PAM say, and what that says of the password. Every other failure says nothing of it: pam_wheel(8)
-# denies whatever the password is.
+# What su(1) and PAM say, and what that says of the password. Every other failure says nothing of it:
+# pam_wheel(8) denies whatever the password is.
 SU_WORDS = {
     "Authentication failure": Outcome.BAD_LOGIN,
     "locked due to": Outcome.LOCKED_OUT,
@@ -50,7 +51,7 @@ SU = Command(
 
 
 def prove(target: Target, login: Login, plan: ProofPlan, transcript: Transcript) -> Proof:
-    """Never raises Failure."""
+    """Try once. Never raises Failure: what went wrong is the verdict."""
     if plan.kind is ProofKind.NONE:
         return Proof(Verdict.UNKNOWN, plan.kind, "not tried: the policy asks for no proof")
     try:
@@ -60,6 +61,8 @@ def prove(target: Target, login: Login, plan: ProofPlan, transcript: Transcript)
             verdict, detail = _log_in(target, login, transcript)
     except Failure as failure:
         verdict, detail = Verdict.UNKNOWN, failure.message
+    except TemplateError as error:
+        verdict, detail = Verdict.UNKNOWN, f"the secret cannot be typed at a prompt: {error.reason}"
     return Proof(verdict, plan.kind, transcript.redact(detail))
 
 

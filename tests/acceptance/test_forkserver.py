@@ -339,10 +339,12 @@ def test_server_and_children_end_when_the_worker_is_killed(copied: bool, target:
         *pids, copy = map(int, worker.stdout.readline().split())
         watched = [os.pidfd_open(pid) for pid in pids]
         worker.kill()
-        assert len(watched) == 2
-        assert all(ended(pidfd) for pidfd in watched)
-        if copied:
-            os.kill(copy, signal.SIGKILL)
+        try:
+            assert len(watched) == 2
+            assert all(ended(pidfd) for pidfd in watched)
+        finally:
+            if copied:
+                os.kill(copy, signal.SIGKILL)
     for pidfd in watched:
         os.close(pidfd)
     assert target.opens("bob", OLD)

@@ -23,7 +23,7 @@ import engine.vault.models  # noqa: F401 - each import declares its tables
 from engine.catalog.credentials import NewCredential, add_credential
 from engine.catalog.devices import NewDevice, add_device
 from engine.catalog.models import credential
-from engine.catalog.rules import add_policy, ensure_shipped_policies
+from engine.catalog.rules import add_policy, ensure_shipped_policies, policy_id
 from engine.catalog.states import Action, CredentialState
 from engine.catalog.zones import ensure_zone
 from engine.operations.requests import Ask, ask_for
@@ -82,6 +82,13 @@ class Scene:
     def policy(self, name: str, **rules: Any) -> None:
         with self.database.writing() as connection:
             add_policy(connection, ACTOR, name, rules)
+
+    def use_policy(self, account: str, name: str) -> None:
+        with self.database.writing() as connection:
+            number = policy_id(connection, name)
+            connection.execute(
+                update(credential).where(credential.c.username == account).values(policy_id=number)
+            )
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from tests.model.world import NONE, Rules, Store
 class NothingPersisted(Rules):
     """The candidate lives in the worker's memory until it is committed."""
 
-    def journal(self, store: Store, version: int) -> Store:
+    def journal(self, store: Store, _version: int) -> Store:
         return store
 
     def mark(self, store: Store) -> Store:
@@ -25,7 +25,7 @@ class NothingPersisted(Rules):
 class Forgetful(Rules):
     """A candidate that is not pending any more is deleted."""
 
-    def dropped(self, store: Store, version: int) -> Store:
+    def dropped(self, store: Store, _version: int) -> Store:
         return store._replace(candidate=NONE, sent=False)
 
 
@@ -45,14 +45,14 @@ class UnfencedOnePrevious(OnePrevious):
 
 
 class NoEscrow(Rules):
-    def restored(self, backup: Store, escrowed: range) -> Store:
+    def restored(self, backup: Store, _escrowed: range) -> Store:
         return backup
 
 
 class NoEvidence(Rules):
     """What earlier claims saw refused is forgotten."""
 
-    def noted(self, store: Store, close: Close) -> Store:
+    def noted(self, store: Store, _close: Close) -> Store:
         return store
 
 

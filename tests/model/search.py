@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tests.model.world import FOREIGN, NONE, Kind, Live, Move, State, World, versions
+from tests.model.world import FOREIGN, NONE, Kind, Live, State, World, versions
 
 Check = Callable[[World, State], str]
 Edges = list[list[int]]
@@ -88,17 +88,16 @@ def search(world: World, checks: tuple[Check, ...] = ALL) -> Finding:
         if wrong:
             return Finding(len(graph.states), wrong, trace(graph, here))
         for words, kind, after in world.moves(state):
-            if after.wrong and disorder not in checks:
-                after = after._replace(wrong="")
-            there = number(after, (here, words))
+            watched = after if not after.wrong or disorder in checks else after._replace(wrong="")
+            there = number(watched, (here, words))
             if kind is not Kind.AGAINST_US:
                 graph.back[kind][there].append(here)
-    return recovery(graph)
+    return recovery(world, graph)
 
 
-def recovery(graph: Graph) -> Finding:
-    """Which states have a path of moves that nobody makes against us to rest: of themselves, and with a person's help."""
-    goal = {n for n, state in enumerate(graph.states) if at_rest(state)}
+def recovery(world: World, graph: Graph) -> Finding:
+    """Which states come to rest by moves that nobody makes against us: alone, and with a person's help."""
+    goal = {n for n, state in enumerate(graph.states) if at_rest(world, state)}
     alone = _reaching(goal, [graph.back[Kind.OF_ITSELF]])
     helped = _reaching(alone, list(graph.back.values()))
     total = len(graph.states)
@@ -106,13 +105,19 @@ def recovery(graph: Graph) -> Finding:
     if not stuck:
         return Finding(total, SAFE, by_a_person=total - len(alone))
     first = next(n for n in range(total) if n not in helped)
-    return Finding(total, f"stuck: {stuck} states without a way back", trace(graph, first), total - len(alone))
+    return Finding(
+        total, f"stuck: {stuck} states without a way back", trace(graph, first), total - len(alone)
+    )
 
 
-def at_rest(s: State) -> bool:
-    """Written without the machine's help: no operation, no request under way, and the store is right."""
+def at_rest(world: World, s: State) -> bool:
+    """Written without the machine's help: no operation, no request under way, and the store is right.
+
+    A change that waits for a version beyond the bounds of the instance cannot go on here and is not counted.
+    """
     idle = all(w.state == NONE for w in s.workers) and not s.net
-    ended = s.store.live == Live.NOTHING and not s.store.waiting and s.store.candidate == NONE
+    waiting = s.store.waiting and s.next <= world.bounds.versions
+    ended = s.store.live == Live.NOTHING and not waiting and s.store.candidate == NONE
     return idle and ended and s.store.current == s.in_force
 
 

@@ -1,28 +1,31 @@
 """The world around the machine: a store, a target, a network, two workers, the people, and what goes wrong.
 
-The workers' states are the real `Rotation` values of `engine.rotation.machine`; nothing of the protocol is repeated here.
+The workers' states are the real `Rotation` values of `engine.rotation.machine`; nothing of the protocol is
+repeated here.
 
 Modelled
-  target    one secret in force; optionally the one before it opens too until the overlap ends; refuses some candidates by
-            policy; does or does not ask for the old secret in a self-change; can be unreachable; says yes after a refusal
-            and anything else after a success.
-  network   change requests are lost, delayed past their sender's time-out or death, and delivered after other things
-            happened; replies are lost or wrong.
-  store     current, candidate (sent or not), history, evidence, the operation, lease and epoch. Every write is one
-            transaction guarded by the epoch. A restore brings an old store back and imports the escrow journal.
-  workers   are killed at any point; a lease ends while its holder is only paused, and the holder goes on afterwards.
+  target    one secret in force; optionally the one before it opens too until the overlap ends; refuses some
+            candidates by policy; does or does not ask for the old secret in a self-change; can be
+            unreachable; says yes after a refusal and anything else after a success.
+  network   change requests are lost, delayed past their sender's time-out or death, and delivered after other
+            things happened; replies are lost or wrong.
+  store     current, candidate (sent or not), history, evidence, the operation, its lease and epoch. Every
+            write is one transaction guarded by the epoch. A restore brings an old store back and imports the escrow
+            journal, which holds every version ever made.
+  workers   are killed at any point; a lease ends while its holder is only paused.
   budget    refused logins of the account in a window, connections of a self-change included; windows end.
-  people    request changes, verify, cancel, reconcile, and change the secret outside.
+  people    request changes, verify, cancel, reconcile, give up, and change the secret outside.
 
 Not modelled
-  several credentials, cascades and groups; `persist`, activation and deactivation (unit tests); a lock-out as such (the
-  budget that prevents it is); numbering collisions (a version is a secret); a restore seen half done (it is one step, and
-  it counts every window as spent); a target that is restored; loss of the escrow journal; fairness and time.
+  several credentials, cascades and groups; `persist`, activation and deactivation (unit tests); a lock-out
+  as such (the budget that prevents it is); numbering collisions (a version is a secret); a restore seen half
+  done (it is one step, and it counts every window as spent); a target that is restored; loss of the escrow journal;
+  a lost reply to a write (the store answers it again); fairness and time.
 
 Folded together, without losing behaviour
-  a kill after a write is a kill at the next step; a dead worker's lease ends at once; `sent` and the request leave in one
-  step, for a request that leaves late is one that arrives late; a stale worker whose next write is refused is one that
-  is gone (`stale_go_on` unfolds this one, and must be set where nothing refuses its writes).
+  a kill after a write is a kill at the next step; a dead worker's lease ends at once; `sent` and the request
+  leave in one step, for a request that leaves late is one that arrives late; a stale worker whose next write
+  is refused is one that is gone (`stale_go_on` unfolds this, and must be set where nothing refuses its writes).
 """
 
 from __future__ import annotations
@@ -47,7 +50,6 @@ from engine.rotation.protocol import (
     Effect,
     Event,
     Facts,
-    Fenced,
     Goal,
     Journal,
     Journaled,
@@ -56,6 +58,7 @@ from engine.rotation.protocol import (
     MarkRefused,
     Mode,
     NotConnected,
+    NotJournaled,
     Probe,
     Probed,
     Reply,
@@ -89,7 +92,7 @@ class Status(IntEnum):
 
 
 class Store(NamedTuple):
-    """What a backup of the database holds. `evidence`: versions refused since the last change request; `reply` to it."""
+    """What a backup of the database holds. `evidence` and `reply` are those of the last change request."""
 
     current: int = 0
     candidate: int = NONE
@@ -106,7 +109,7 @@ class Store(NamedTuple):
 
 
 class Worker(NamedTuple):
-    """One claim: the number of its machine state, whether its epoch is the newest, and the login of its connection."""
+    """One claim: the number of its machine state, whether its epoch is the newest, its connection's login."""
 
     state: int = NONE
     valid: bool = False
@@ -160,7 +163,7 @@ class Bounds:
     resends: int = 1
     regenerations: int = 1
     replies: tuple[Reply, ...] = (Reply.OK, Reply.UNSURE, Reply.POLICY, Reply.STOP)
-    cancels: bool = True
+    cancels: bool = True  # and the account is found disabled, and the journal full
     stale_go_on: bool = False  # follow stale workers to the write that refuses them
 
 
@@ -264,7 +267,7 @@ class Minds:
 
 
 def misstep(before: Effect, event: Event, after: Effect | None) -> str:
-    """Rules that one step shows: nothing is sent unmarked, nothing becomes current without having just opened."""
+    """Rules that one step shows: nothing is sent unmarked, nothing is made current that did not just open."""
     if isinstance(after, Apply) and not (isinstance(event, Marked) and before == Mark(after.version)):
         return "order: sent without a mark"
     if isinstance(after, Commit | Adopt) and event != Probed(after.version, Verdict.OPENS):
@@ -286,7 +289,6 @@ class World:
             Journal: self._journal,
             Connect: self._connect,
             Mark: self._mark,
-            Apply: self._wait,
             Probe: self._probe,
             Commit: self._commit,
             Adopt: self._adopt,
@@ -331,7 +333,9 @@ class World:
         spare = s.in_force == FOREIGN and s.next <= self.bounds.versions
         if store.status == Status.NEEDS_PERSON and spare:
             ended = self.rules.dropped(store, store.candidate)
-            ended = ended._replace(status=Status.RUNNING, live=Live.NOTHING, reset=False, resent=0, drifted=True)
+            ended = ended._replace(
+                status=Status.RUNNING, live=Live.NOTHING, reset=False, resent=0, drifted=True
+            )
             yield ("a person gives the operation up",), Kind.BY_A_PERSON, _with(s, ended)
         if store.live == Live.NOTHING and store.drifted and not store.reset and (spare or store.waiting):
             store = store._replace(waiting=True, reset=True)
@@ -368,7 +372,11 @@ class World:
             yield from self._replies("the target never gets", rest, request, Reply.UNSURE)
             late = rest._replace(net=(*rest.net, request._replace(listener=NONE)))
             answered = self._tell(late, request.listener, Applied(Reply.UNSURE))
-            yield ("no reply in time; the request for", request.new, "is still under way"), Kind.OF_ITSELF, answered
+            yield (
+                ("no reply in time; the request for", request.new, "is still under way"),
+                Kind.OF_ITSELF,
+                answered,
+            )
 
     def _replies(self, words: str, s: State, request: Request, honest: Reply) -> Iterator[Move]:
         for reply in self.bounds.replies:
@@ -446,8 +454,9 @@ class World:
 
     def _work(self, s: State, i: int) -> Iterator[Move]:
         effect = self.minds.effect(s.workers[i].state)
-        guarded = not isinstance(effect, Apply)
-        if guarded and self.rules.fenced and not s.workers[i].valid:
+        if isinstance(effect, Apply):
+            return  # the network answers
+        if self.rules.fenced and not s.workers[i].valid:
             yield ("the stale worker is fenced off at", effect), Kind.OF_ITSELF, settled(_worker(s, i, IDLE))
             return
         yield from self.performers[type(effect)](s, i, effect)
@@ -461,15 +470,27 @@ class World:
 
     def _journal(self, s: State, i: int, effect: Journal) -> Iterator[Move]:
         version = s.next
-        if version > self.bounds.versions:
+        beyond = version > self.bounds.versions
+        if self.bounds.cancels or beyond:
+            kind = Kind.OF_ITSELF if beyond else Kind.AGAINST_US
+            yield (_who(s, i), "cannot write the journal"), kind, self._tell(s, i, NotJournaled())
+        if beyond:
             return
         wrong = self._second_candidate(s, effect.replaces)
         after = _with(s, self.rules.journal(s.store, version))
         after = after._replace(next=version + 1, wrong=wrong)
-        yield (_who(s, i), "journals candidate", version), Kind.OF_ITSELF, self._tell(after, i, Journaled(version))
+        yield (
+            (_who(s, i), "journals candidate", version),
+            Kind.OF_ITSELF,
+            self._tell(after, i, Journaled(version)),
+        )
         if s.kills and version + 1 < self.bounds.versions:
             dead = _killed(s, i)._replace(next=version + 1)
-            yield (_who(s, i), "is killed when", version, "is in the escrow journal only"), Kind.AGAINST_US, dead
+            yield (
+                (_who(s, i), "is killed when", version, "is in the escrow journal only"),
+                Kind.AGAINST_US,
+                dead,
+            )
 
     def _second_candidate(self, s: State, replaces: int | None) -> str:
         if not self.rules.fenced or s.store.candidate in (NONE, replaces):
@@ -505,17 +526,17 @@ class World:
 
     def _mark(self, s: State, i: int, effect: Mark) -> Iterator[Move]:
         if self.bounds.cancels:
-            yield ("the mark is refused: canceled or paused",), Kind.AGAINST_US, self._tell(s, i, MarkRefused())
+            yield (
+                ("the mark is refused: canceled or paused",),
+                Kind.AGAINST_US,
+                self._tell(s, i, MarkRefused()),
+            )
         if len(s.net) >= self.bounds.in_flight or effect.version is None:
             return
         sent = _with(s, self.rules.mark(s.store))._replace(unused=0)
         request = Request(s.workers[i].login, effect.version, i)
         sent = sent._replace(net=(*s.net, request))
         yield (_who(s, i), "marks and sends", effect.version), Kind.OF_ITSELF, self._tell(sent, i, Marked())
-
-    def _wait(self, s: State, i: int, effect: Apply) -> Iterator[Move]:
-        """The network answers."""
-        return iter(())
 
     def _probe(self, s: State, i: int, effect: Probe) -> Iterator[Move]:
         version = effect.version
@@ -524,8 +545,10 @@ class World:
         opens = version in (s.in_force, s.also_opens)
         if opens:
             after = s._replace(refusals=0, unused=s.unused | OLDER_OPENED * (version != s.store.candidate))
-            yield (_who(s, i), "probes", version, ": opens"), Kind.OF_ITSELF, self._tell(
-                after, i, Probed(version, Verdict.OPENS)
+            yield (
+                (_who(s, i), "probes", version, ": opens"),
+                Kind.OF_ITSELF,
+                self._tell(after, i, Probed(version, Verdict.OPENS)),
             )
             return
         after = s._replace(refusals=s.refusals + 1)
@@ -583,6 +606,7 @@ def settled(s: State) -> State:
         workers = (workers[1], workers[0])
         net = tuple(r if r.listener == NONE else r._replace(listener=1 - r.listener) for r in net)
     net = tuple(
-        r._replace(listener=NONE) if r.listener != NONE and workers[r.listener].state == NONE else r for r in net
+        r._replace(listener=NONE) if r.listener != NONE and workers[r.listener].state == NONE else r
+        for r in net
     )
     return s._replace(workers=workers, net=tuple(sorted(net)))

@@ -31,7 +31,7 @@ class _Door(asyncssh.SSHServer):
     def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
         self._connection = conn
 
-    def begin_auth(self, username: str) -> bool:
+    def begin_auth(self, username: str) -> bool:  # noqa: ARG002 - asyncssh names its arguments
         # OpenSSH takes a service request (RFC 4253, 10) before each method, and paramiko sends one; asyncssh
         # takes the first alone and has no option for it.
         self._connection._next_service = b"ssh-userauth"

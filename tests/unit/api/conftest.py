@@ -1,4 +1,4 @@
-"""An application over an empty SQLite engine, with a worker that answers reveals as soon as the bell rings."""
+"""An application over an empty SQLite engine, with a worker that answers reveals when the bell rings."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from engine.access import tokens
@@ -91,7 +92,7 @@ class Api:
 
 @pytest.fixture(scope="session")
 def first_start(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data directory as the first start leaves it; made once and copied, because a schema takes its time."""
+    """A data directory as the first start leaves it; made once and copied: a schema takes its time."""
     settings = Settings(data=tmp_path_factory.mktemp("first"))
     database, keys = Database(settings.database_url), FileKeys(settings.keys)
     upgrade(database)
@@ -104,8 +105,18 @@ def first_start(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return settings.data
 
 
+@pytest.fixture(scope="session")
+def application(first_start: Path) -> FastAPI:
+    """Made once: routes and schemas do not depend on the data. Each test puts its own context behind it."""
+    settings = Settings(data=first_start, max_body=MAX_BODY)
+    database = Database(settings.database_url)
+    journal = JournalWriter(settings.journal_directory, "0" * 32)
+    bell = FakeBell(database, FileKeys(settings.keys))
+    return create_app(ApiContext(database, settings, Secret("ab" * 32), bell, journal, lambda: None))
+
+
 @pytest.fixture
-def api(tmp_path: Path, first_start: Path) -> Iterator[Api]:
+def api(tmp_path: Path, first_start: Path, application: FastAPI) -> Iterator[Api]:
     shutil.copytree(first_start, tmp_path, dirs_exist_ok=True)
     settings = Settings(data=tmp_path, max_body=MAX_BODY, min_free_disk=0)
     database, keys = Database(settings.database_url), FileKeys(settings.keys)
@@ -113,7 +124,8 @@ def api(tmp_path: Path, first_start: Path) -> Iterator[Api]:
     journal = JournalWriter(settings.journal_directory, incarnation(database))
     context = ApiContext(database, settings, Secret("ab" * 32), bell, journal, lambda: age[0])
     logs.configure("INFO", log, json=True)
-    with TestClient(create_app(context), raise_server_exceptions=False) as client:
+    application.state.context = context
+    with TestClient(application, raise_server_exceptions=False) as client:
         made = Api(context, bell, client, "", age, log)
         made.token = made.token_of(Role.ADMIN)
         yield made

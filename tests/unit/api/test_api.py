@@ -117,7 +117,7 @@ def test_no_profile_is_a_problem_before_anything_is_touched(api: Api) -> None:
 
 def test_a_tie_of_profiles_names_both(api: Api) -> None:
     api.given_device()
-    credential_id = api.given_credential("svc@web1", template=None)
+    credential_id = api.given_credential("svc@web1", template=None, secret="x1")
     shared = {"executor": "fake", "service": "fake", "templates": {}, "priority": 9, "match": {}}
     for name in ("one", "two"):
         assert api.post("/profiles", {"name": name, **shared}).status_code == 201

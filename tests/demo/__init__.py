@@ -1,0 +1,1 @@
+"""What Keyturn does, in under a minute, on this machine alone: `make demo`."""

@@ -1,0 +1,170 @@
+"""One process of the engine, forked from the warm harness: the real start, ledger, conductor, journal, fork server and child.
+
+It works until nothing is open any more, and lets time pass where everything waits. `at` may end it at any point.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NoReturn
+
+from engine.operations.ledger import Ledger
+from engine.operations.restart import resume
+from engine.rotation.machine import Machine
+from engine.store.database import Database
+from engine.store.models import engine_state
+from engine.vault.journal import JournalWriter, read_all
+from engine.vault.keys import FileKeys
+from engine.work.conductor import Conductor, Observer
+from engine.work.forkserver.client import ForkServer
+from engine.work.forkserver.server import serve
+from executors.fake.target import Behaviour, FakeTarget, Reply
+from tests.faults.scenarios import Scenario
+from tests.faults.scene import DATABASE, JOURNAL, KEYS, LOCK, TARGET, pass_time
+from triggers import parent_changed
+
+LEASE, MARGIN, DEADLINE = 300.0, 5.0, 240.0
+PATIENCE = 200  # turns after which a scenario counts as stuck
+OPEN = "SELECT id, due <= :now AND (lease_until IS NULL OR lease_until < :now), due FROM operation "
+OPEN += "WHERE state IN ('scheduled', 'running', 'in_doubt') AND needs_person = 0 ORDER BY id"
+PROGRESS = "progress"
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What the process is made of. The ablations replace single parts."""
+
+    machine: type[Machine] = Machine
+    ledger: type[Ledger] = Ledger
+    journal: type[JournalWriter] = JournalWriter
+
+
+class Stuck(Exception):
+    """Nothing ends any more."""
+
+
+class Forked(ForkServer):
+    """The real server and child, the server forked from here: a fresh interpreter for each process costs 0.3 s."""
+
+    def _running(self) -> socket.socket:
+        if self._control is not None:
+            return self._control
+        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._owner = os.getpid()
+        worker = os.pidfd_open(self._owner)
+        if os.fork() == 0:
+            os.setsid()
+            self._control.close()
+            serve(theirs, worker, self._hold)
+            os._exit(0)
+        theirs.close()
+        os.close(worker)
+        self._await_ready(self._control)
+        return self._control
+
+
+class Process:
+    """Runs in the current directory."""
+
+    def __init__(self, scenario: Scenario, database: Database, parts: Parts, at: Observer) -> None:
+        self.scenario = scenario
+        self.database = database
+        self.parts = parts
+        self.at = at
+        self.target = FakeTarget(Path(TARGET))
+        self.keys = FileKeys(Path(KEYS))
+
+    def run(self) -> None:
+        """As the embedded engine starts: alone, then what a crash left, then whatever is due."""
+        hold = os.open(LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fcntl.flock(hold, fcntl.LOCK_EX)
+        with Forked(("fake",), hold) as children:
+            self.at("resume.before")
+            with self.database.writing() as connection:
+                resume(connection, self.keys, read_all(Path(JOURNAL)), "engine")
+                incarnation = connection.execute(engine_state.select()).one().incarnation
+            self.at("resume.after")
+            journal = self.parts.journal(Path(JOURNAL), incarnation)
+            ledger = self.parts.ledger(self.database, f"box-{os.getpid()}", LEASE, MARGIN)
+            self.conductor = Conductor(
+                ledger, children, self.keys, journal, DEADLINE, self.parts.machine(), self._observe
+            )
+            self._work()
+
+    def _observe(self, point: str) -> None:
+        if point == "apply.after" and self.scenario.relents is not None:
+            if len(self.target.requests("alice")) >= self.scenario.relents:
+                lock = self.target.behaviour("alice")
+                honest = Behaviour(
+                    lockout_threshold=lock.lockout_threshold, lockout_window=lock.lockout_window
+                )
+                if lock != honest:
+                    self.target.behave("alice", honest)
+        self.at(point)
+
+    def _work(self) -> None:
+        for _ in range(PATIENCE):
+            self._expand()
+            due, waits = self._open()
+            for operation_id in due:
+                self.conductor.conduct(operation_id)
+            if not due and waits is None and not self._step():
+                return
+            if not due and waits is not None:
+                pass_time(max(waits, 0.0) + 0.01, self.target)
+        raise Stuck(f"{self.scenario.name}: {self._open()}")
+
+    def _open(self) -> tuple[list[int], float | None]:
+        """Operations that are due, and the seconds until the next of those that wait."""
+        now = self.database.now()
+        with closing(sqlite3.connect(DATABASE, timeout=15)) as db:
+            rows = db.execute(OPEN, {"now": now}).fetchall()
+        waiting = [due - now for _, ready, due in rows if not ready]
+        return [id for id, ready, _ in rows if ready], min(waiting, default=None)
+
+    def _expand(self) -> None:
+        while True:
+            self.at("expand.before")
+            with self.database.writing() as connection:
+                expanded = parent_changed.expand(connection)
+            self.at("expand.after")
+            if not expanded:
+                return
+
+    def _step(self) -> bool:
+        """Take the next step. False: that was all."""
+        done = len(Path(PROGRESS).read_bytes()) if Path(PROGRESS).exists() else 0
+        if done == len(self.scenario.steps):
+            return False
+        self.at("step.before")
+        self.scenario.steps[done](self.database, self.target)
+        with open(PROGRESS, "ab") as file:
+            file.write(b".")
+        return True
+
+
+def forked(work: Callable[[], None], errors: Path) -> int:
+    """Run `work` in a forked process that never returns here; its pid. What goes wrong is written to `errors`."""
+    pid = os.fork()
+    if pid == 0:
+        _whole(work, errors)
+    return pid
+
+
+def _whole(work: Callable[[], None], errors: Path) -> NoReturn:
+    code = 0
+    try:
+        work()
+    except BaseException:  # noqa: BLE001 - a forked process must not return into the harness
+        import traceback
+
+        errors.write_text(traceback.format_exc())
+        code = 70
+    os._exit(code)
