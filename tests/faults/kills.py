@@ -23,7 +23,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.faults.judge import judge
@@ -268,7 +268,7 @@ def _start(base: Path, kills: int, seed: int) -> tuple[int, Path]:
 
     def work() -> None:
         tally = Campaign(base, seed).until(kills)
-        result.write_text(json.dumps(asdict(tally)))
+        result.write_text(json.dumps(vars(tally)))
 
     return forked(work, base.with_suffix(".error")), result
 

@@ -7,25 +7,25 @@ Modelled
   target    one secret in force; optionally the one before it opens too until the overlap ends; refuses some
             candidates by policy; does or does not ask for the old secret in a self-change; can be
             unreachable; says yes after a refusal and anything else after a success.
-  network   change requests are lost, delayed past their sender's time-out or death, and delivered after other
-            things happened; replies are lost or wrong.
+  network   change requests are lost, delayed past their sender's time-out or death, and delivered after
+            other things happened; replies are lost or wrong.
   store     current, candidate (sent or not), history, evidence, the operation, its lease and epoch. Every
-            write is one transaction guarded by the epoch. A restore brings an old store back and imports the escrow
-            journal, which holds every version ever made.
+            write is one transaction guarded by the epoch. A restore brings an old store back and imports
+            the escrow journal, which holds every version ever made.
   workers   are killed at any point; a lease ends while its holder is only paused.
-  budget    refused logins of the account in a window, connections of a self-change included; windows end.
+  budget    refused logins of the account in a window, connections of a self-change included.
   people    request changes, verify, cancel, reconcile, give up, and change the secret outside.
 
 Not modelled
   several credentials, cascades and groups; `persist`, activation and deactivation (unit tests); a lock-out
   as such (the budget that prevents it is); numbering collisions (a version is a secret); a restore seen half
-  done (it is one step, and it counts every window as spent); a target that is restored; loss of the escrow journal;
-  a lost reply to a write (the store answers it again); fairness and time.
+  done (it is one step, and it counts every window as spent); a target that is restored; loss of the escrow
+  journal; a lost reply to a write (the store answers it again); fairness and time.
 
 Folded together, without losing behaviour
   a kill after a write is a kill at the next step; a dead worker's lease ends at once; `sent` and the request
   leave in one step, for a request that leaves late is one that arrives late; a stale worker whose next write
-  is refused is one that is gone (`stale_go_on` unfolds this, and must be set where nothing refuses its writes).
+  is refused is one that is gone (`stale_go_on` unfolds this; it must be set where nothing refuses writes).
 """
 
 from __future__ import annotations

@@ -261,6 +261,8 @@ def upgrade() -> None:
         sa.Column("template_id", sa.Integer(), nullable=True),
         sa.Column("template_sha256", sa.String(length=64), nullable=True),
         sa.Column("committed", sa.Boolean(), nullable=False),
+        sa.Column("resent", sa.Integer(), nullable=False),
+        sa.Column("regenerated", sa.Integer(), nullable=False),
         sa.Column("refused", JSON, nullable=False),
         sa.Column("reply", sa.String(length=16), nullable=True),
         sa.Column("created", sa.Double(), nullable=False),
