@@ -116,6 +116,7 @@ class Playbook:
             "ansible_port": self._ground.port,
             "ansible_user": admin.name,
             "ansible_password": admin.password,
+            "ansible_become_password": admin.password,
             "ansible_python_interpreter": "/usr/bin/python3",
             "account": login.name,
             "secret": login.password,

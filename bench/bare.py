@@ -11,6 +11,7 @@ import paramiko
 from bench.ground import Ground, Login, password
 
 TIMEOUT = 30.0  # seconds that any answer may take
+LOCALE = "env LC_ALL=C "
 KEX = ("curve25519-sha256@libssh.org",)
 
 
@@ -51,6 +52,12 @@ def run(transport: paramiko.Transport, command: str, stdin: str = "") -> None:
         raise Unexpected(f"{command.split()[0]}: {status}: {said.decode(errors='replace')}")
 
 
+def chpasswd(transport: paramiko.Transport, admin: Login, login: Login, locale: str = "") -> None:
+    """sudo reads its own password from the first line, chpasswd(8) what is left."""
+    stdin = f"{admin.password}\n{login.name}:{login.password}\n"
+    run(transport, f"{locale}sudo -S -k -p '' chpasswd", stdin)
+
+
 def prove(ground: Ground, login: Login) -> None:
     close(connect(ground, login))
 
@@ -61,7 +68,7 @@ def fresh(ground: Ground, admin: Login, accounts: Sequence[str]) -> list[Login]:
     for name in accounts:
         login = Login(name, password())
         transport = connect(ground, admin)
-        run(transport, "sudo chpasswd", f"{login.name}:{login.password}\n")
+        chpasswd(transport, admin, login)
         close(transport)
         prove(ground, login)
         done.append(login)
@@ -74,15 +81,11 @@ def same_steps(ground: Ground, admin: Login, accounts: Sequence[str]) -> list[Lo
     for name in accounts:
         login = Login(name, password())
         transport = connect(ground, admin)
-        run(transport, f"env LC_ALL=C id -u -- {name}")
-        run(transport, f"env LC_ALL=C sudo -S -k -p 'sudo-password:' passwd -S -- {name}")
-        run(
-            transport,
-            "env LC_ALL=C sudo -S -k -p 'sudo-password:' chpasswd",
-            f"{login.name}:{login.password}\n",
-        )
+        run(transport, f"{LOCALE}id -u -- {name}")
+        run(transport, f"{LOCALE}sudo -S -k -p '' passwd -S -- {name}", f"{admin.password}\n")
+        chpasswd(transport, admin, login, LOCALE)
         second = connect(ground, login)
-        run(second, "env LC_ALL=C true")
+        run(second, f"{LOCALE}true")
         close(second)
         close(transport)
         done.append(login)
@@ -95,7 +98,7 @@ def reused(ground: Ground, admin: Login, accounts: Sequence[str]) -> list[Login]
     transport = connect(ground, admin)
     for name in accounts:
         login = Login(name, password())
-        run(transport, "sudo chpasswd", f"{login.name}:{login.password}\n")
+        chpasswd(transport, admin, login)
         prove(ground, login)
         done.append(login)
     close(transport)
@@ -109,7 +112,7 @@ def by_itself(ground: Ground, current: Login) -> Login:
     channel = transport.open_session(timeout=TIMEOUT)
     channel.settimeout(TIMEOUT)
     channel.get_pty(term="dumb")
-    channel.exec_command("env LC_ALL=C passwd")
+    channel.exec_command(f"{LOCALE}passwd")
     for prompt, answer in (
         ("urrent password:", current.password),
         ("New password:", login.password),

@@ -73,8 +73,7 @@ def prepared(each: int, own: int) -> Iterator[Ground]:
 
 def _lane(accounts: LocalAccounts, number: int, size: int) -> Lane:
     secret = password()
-    # Without a password of its own sudo costs the server no hash, so the contenders differ in nothing there.
-    admin = accounts.add(f"admin{number}", secret, sudo=["NOPASSWD: ALL"])
+    admin = accounts.add(f"admin{number}", secret, sudo=["ALL"])
     return Lane(Login(admin, secret), tuple(accounts.add(f"a{number}x{i}", password()) for i in range(size)))
 
 

@@ -139,6 +139,7 @@ class Rig:
 
 @contextmanager
 def started(data: Path) -> Iterator[Rig]:
+    data.mkdir(mode=0o700)
     with fork_server(None) as children:
         rig = Rig(data, children)
         try:

@@ -31,7 +31,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import IntegrityError
 
-from engine.record import audit, chain, export, outbox
+from engine.record import audit, chain, export, outbox, verification
 from engine.record.errors import ChainNotPrepared
 from engine.record.models import audit_chain, audit_entry
 from engine.record.models import outbox as outbox_table
@@ -51,12 +51,12 @@ UPGRADE = (
 )
 
 TAMPERING = {
-    "UPDATE audit_entry SET actor = 'bob' WHERE sequence = 3": export.Problem.EDITED,
-    "UPDATE audit_entry SET at = at + 1 WHERE sequence = 3": export.Problem.EDITED,
-    "UPDATE audit_entry SET details = '{\"x\":1}' WHERE sequence = 3": export.Problem.EDITED,
-    "DELETE FROM audit_entry WHERE sequence = 3": export.Problem.GAP,
-    "UPDATE audit_entry SET sequence = NULL WHERE sequence = 3": export.Problem.GAP,
-    "DELETE FROM audit_entry WHERE sequence >= 3": export.Problem.TRUNCATED,
+    "UPDATE audit_entry SET actor = 'bob' WHERE sequence = 3": verification.Problem.EDITED,
+    "UPDATE audit_entry SET at = at + 1 WHERE sequence = 3": verification.Problem.EDITED,
+    "UPDATE audit_entry SET details = '{\"x\":1}' WHERE sequence = 3": verification.Problem.EDITED,
+    "DELETE FROM audit_entry WHERE sequence = 3": verification.Problem.GAP,
+    "UPDATE audit_entry SET sequence = NULL WHERE sequence = 3": verification.Problem.GAP,
+    "DELETE FROM audit_entry WHERE sequence >= 3": verification.Problem.TRUNCATED,
 }
 
 
@@ -214,7 +214,7 @@ class StoreSuite:
         assert len(bytes.fromhex(state["incarnation"])) == 16
         assert (state["restored"], state["paused"], state["pause_reason"]) == (False, False, None)
         assert abs(state["clock_high"] - time.time()) < 60
-        assert head == chain.Head(0, export.GENESIS)
+        assert head == chain.Head(0, verification.GENESIS)
 
     def test_processes_that_upgrade_at_once_do_it_once(self, empty: Database) -> None:
         command = [sys.executable, "-W", "error", "-c", UPGRADE]
@@ -294,7 +294,7 @@ class StoreSuite:
                 write_entry(connection, details={"number": number})
         seal_all(database)
         lines = exported(database)
-        assert export.verify(lines).whole
+        assert verification.verify(lines).whole
         # PostgreSQL writes 1e300 as a whole number
         kept = [float(json.loads(line)["details"]["number"]) for line in lines[1:]]
         assert kept == [float(number) for number in numbers]
@@ -326,7 +326,7 @@ class StoreSuite:
         assert [json.loads(line)["sequence"] for line in final[1:]] == list(range(1, writers * entries + 1))
         assert len({json.loads(line)["object"] for line in final[1:]}) == writers * entries
         for view in [*views, final]:
-            assert export.verify(view).whole
+            assert verification.verify(view).whole
             assert view[1:] == final[1 : len(view)]
 
     def test_appenders_at_once_seal_each_entry_once(self, database: Database) -> None:
@@ -337,14 +337,14 @@ class StoreSuite:
                 return chain.append(connection, limit=10)
 
         assert together(6, seal) == [10] * 6
-        assert export.verify(exported(database)).sealed == 60
+        assert verification.verify(exported(database)).sealed == 60
 
     def test_an_appender_that_dies_has_sealed_nothing(self, database: Database) -> None:
         write_entries(database, 3)
         roll_back(database, chain.append)
-        assert export.verify(exported(database)).unsealed == 3
+        assert verification.verify(exported(database)).unsealed == 3
         seal_all(database)
-        assert export.verify(exported(database)).sealed == 3
+        assert verification.verify(exported(database)).sealed == 3
 
     def test_an_appender_says_when_none_waits(self, database: Database) -> None:
         write_entries(database, 5)
@@ -356,7 +356,7 @@ class StoreSuite:
         seal_all(database)
         write_entries(database, 3)
         lines = exported(database)
-        header, verdict = json.loads(lines[0]), export.verify(lines)
+        header, verdict = json.loads(lines[0]), verification.verify(lines)
         assert (header["sealed"], header["unsealed"], len(lines)) == (4, 3, 5)
         assert header["incarnation"] == self.state(database)[0]["incarnation"]
         assert abs(header["exported_at"] - time.time()) < 60
@@ -372,12 +372,12 @@ class StoreSuite:
         for sealed in (7, 14, 20):
             write_entries(database, sealed - self.state(database)[1].sequence)
             seal_all(database)
-            assert export.verify(exported(database)) == export.Verdict(
+            assert verification.verify(exported(database)) == export.Verdict(
                 sealed, self.state(database)[1].hash, 0
             )
 
     def test_an_empty_record_exports_a_header(self, database: Database) -> None:
-        assert export.verify(exported(database)) == export.Verdict(0, export.GENESIS, 0)
+        assert verification.verify(exported(database)) == export.Verdict(0, verification.GENESIS, 0)
 
     def test_what_is_changed_in_the_database_shows_in_the_export(self, database: Database) -> None:
         write_entries(database, 5)
@@ -387,9 +387,9 @@ class StoreSuite:
                 connection.exec_driver_sql(tampering)
                 export.export(connection, out := io.StringIO())
                 connection.rollback()
-            verdict = export.verify(out.getvalue().splitlines())
+            verdict = verification.verify(out.getvalue().splitlines())
             assert (verdict.bad, verdict.problem) == (3, problem), tampering
-        assert export.verify(exported(database)).whole
+        assert verification.verify(exported(database)).whole
 
     def test_without_a_head_nothing_is_sealed_or_exported(self, database: Database) -> None:
         with database.writing() as connection:

@@ -11,8 +11,8 @@ import click
 from engine.cli.errors import CommandFailed
 from engine.cli.exits import Exit
 from engine.cli.frame import EngineGroup, Shared, pass_shared, say
-from engine.record.export import Verdict, bounded_lines
-from engine.record.export import verify as verify_lines
+from engine.record.verification import Verdict, bounded_lines
+from engine.record.verification import verify as verify_lines
 
 
 @click.group(cls=EngineGroup)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import socket
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Final
 
 from engine.cli.client import endpoint
@@ -47,6 +48,8 @@ def is_loopback(address: str) -> bool:
 
 
 def _resolved(address: str) -> Iterable[str]:
+    with suppress(ValueError):
+        return [str(ipaddress.ip_address(address))]
     try:
         return {str(entry[4][0]) for entry in socket.getaddrinfo(address, None, type=socket.SOCK_STREAM)}
     except (OSError, UnicodeError):

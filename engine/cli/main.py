@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 import click
 
-from engine.cli.audit import audit
-from engine.cli.credential import credential
-from engine.cli.device import device
-from engine.cli.doctor import doctor
 from engine.cli.exits import MEANING
 from engine.cli.frame import EngineGroup, shared_options
-from engine.cli.operation import operation
-from engine.cli.policy import policy
-from engine.cli.profile import profile
-from engine.cli.template import template
-from engine.cli.up import up
 
+COMMANDS = ("up", "doctor", "device", "credential", "operation", "profile", "policy", "template", "audit")
 EPILOG = "\b\nExit codes:\n" + "\n".join(f"{code:>4}  {meaning}" for code, meaning in MEANING.items())
 
 
-@click.group(cls=EngineGroup, epilog=EPILOG, params=shared_options())
+class Main(EngineGroup):
+    """Imports only the command that is called: `device list` need not pay for what `up` loads."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = getattr(import_module(f"engine.cli.{cmd_name}"), cmd_name)
+        return command
+
+
+@click.group(cls=Main, epilog=EPILOG, params=shared_options())
 @click.version_option(package_name="keyturn")
 def main() -> None:
     """Keyturn: rotates passwords on targets and never loses one."""
-
-
-for command in (up, doctor, device, credential, operation, profile, policy, template, audit):
-    main.add_command(command)

@@ -281,11 +281,11 @@ class Watcher:
         self._stop.set()
         self._thread.join()
 
-    def wait_for(self, argument: bytes, seconds: float) -> bool:
-        """Until some process has this as its first argument."""
+    def wait_for(self, arguments: bytes, seconds: float) -> bool:
+        """Until some process has these arguments, each ended by a NUL."""
         until = time.monotonic() + seconds
         while time.monotonic() < until:
-            if any(arguments.split(b"\0")[0] == argument for arguments in list(self.running.values())):
+            if arguments in list(self.running.values()):
                 return True
             time.sleep(PERIOD / 3)
         return False

@@ -97,6 +97,8 @@ class Process:
                 ledger, children, self.keys, journal, DEADLINE, self.parts.machine(), self._observe
             )
             self._work()
+            journal.close()
+        os.close(hold)
 
     def _observe(self, point: str) -> None:
         if point == "apply.after" and self.scenario.relents is not None:
@@ -143,7 +145,6 @@ class Process:
         done = len(Path(PROGRESS).read_bytes()) if Path(PROGRESS).exists() else 0
         if done == len(self.scenario.steps):
             return False
-        self.at("step.before")
         self.scenario.steps[done](self.database, self.target)
         with open(PROGRESS, "ab") as file:
             file.write(b".")

@@ -314,8 +314,10 @@ class World:
 
     def _people(self, s: State) -> Iterator[Move]:
         store = s.store
-        if store.live == Live.NOTHING and not store.waiting and s.next < self.bounds.versions:
-            yield ("a change is requested",), Kind.AGAINST_US, _with(s, store._replace(waiting=True))
+        left_over = store.candidate != NONE  # by an operation that somebody else ended
+        if store.live == Live.NOTHING and not store.waiting and (left_over or s.next < self.bounds.versions):
+            kind = Kind.OF_ITSELF if left_over else Kind.AGAINST_US
+            yield ("a change is requested",), kind, _with(s, store._replace(waiting=True))
         if store.status == Status.NEEDS_PERSON:
             looked = store._replace(status=Status.RUNNING, resent=0)
             yield ("a person asks to look again",), Kind.BY_A_PERSON, _with(s, looked)

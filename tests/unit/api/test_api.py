@@ -584,7 +584,7 @@ def test_a_database_that_is_away_is_a_503(api: Api, monkeypatch: pytest.MonkeyPa
 
 
 def test_the_record_is_exported_and_whole(api: Api) -> None:
-    from engine.record.export import verify
+    from engine.record.verification import verify
 
     api.given_device()
     answer = api.get("/audit/export")

@@ -357,7 +357,7 @@ def test_a_file_that_is_no_object_is_refused(keyturn: Keyturn, content: str) -> 
 
 
 def exported() -> list[str]:
-    from engine.record.export import FORMAT, GENESIS, canonical, digest
+    from engine.record.verification import FORMAT, GENESIS, canonical, digest
 
     header = {"format": FORMAT, "incarnation": "a", "exported_at": 1.0, "sealed": 0, "head": GENESIS}
     header["unsealed"] = 0

@@ -17,8 +17,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.record import export
-from engine.record.export import GENESIS, MAX_LINE, Problem, Verdict, bounded_lines, verify
+from engine.record import verification
+from engine.record.verification import GENESIS, MAX_LINE, Problem, Verdict, bounded_lines, verify
 
 
 def canonical(line: dict[str, Any]) -> str:
@@ -278,7 +278,7 @@ def test_a_long_export_is_checked_in_little_memory() -> None:
 
 def run(data: bytes) -> tuple[int, str]:
     """Without installed packages, as on an auditor's machine."""
-    command = [sys.executable, "-I", "-S", export.__file__]
+    command = [sys.executable, "-I", "-S", verification.__file__]
     done = subprocess.run(command, input=data, capture_output=True, check=False)
     assert done.stderr == b""
     return done.returncode, done.stdout.decode()
