@@ -15,6 +15,7 @@ from pathlib import Path
 from bench.ground import KEX, LANES, Ground, Login, password
 
 VERSION = "2.19.3"
+PINS = (f"ansible-core=={VERSION}", "passlib==1.7.4")  # its password_hash filter needs passlib
 HOME = Path(__file__).parents[1] / "build" / "bench-ansible"
 INSTALL_SECONDS = 600.0
 
@@ -58,7 +59,7 @@ def install() -> Path | str:
     if not (programs / "ansible-playbook").exists():
         for command in (
             [sys.executable, "-m", "venv", str(HOME)],
-            [str(programs / "pip"), "install", "--quiet", "--disable-pip-version-check", f"ansible-core=={VERSION}"],
+            [str(programs / "pip"), "install", "--quiet", "--disable-pip-version-check", *PINS],
         ):
             done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=INSTALL_SECONDS)
             if done.returncode != 0:

@@ -138,7 +138,7 @@ def _serve(settings: Settings, database: Database, journal: JournalWriter, worke
     bell = Bell(app)
     worker.bell = bell
     consumer = WorkerThread(app, settings.threads)
-    tick = Tick(database, bell, settings.tick, settings.data, settings.min_free_disk)
+    tick = Tick(database, bell, settings.tick)
     consumer.start()
     tick.start()
     context = ApiContext(

@@ -14,7 +14,7 @@ from engine.api.context import ApiContext, Context
 from engine.api.identity import Administrator, Readable, Requester, Revealer
 from engine.api.operations import Accepted, Id, IdempotencyKey, accepted
 from engine.api.reveal import ask_and_open
-from engine.api.schemas import Bare, CredentialBody, ReasonBody, RevealBody, SecretBody
+from engine.api.schemas import Bare, CredentialBody, ReasonBody, RevealBody, SecretBody, fits
 from engine.catalog import credentials, lifecycle
 from engine.catalog.credentials import CredentialView, NewCredential
 from engine.catalog.lookup import find_credential
@@ -118,8 +118,8 @@ def _detailed(connection: Connection, credential_id: int) -> CredentialDetails:
 def set_secret(credential_id: Id, body: SecretBody, context: Context, caller: Administrator) -> Stored:
     """Store what was set on the target by hand. It is unverified until a login proves it."""
     with context.database.writing() as connection:
-        credentials.get_credential(connection, credential_id)
-        version = service.import_secret(connection, context.journal, credential_id, body.secret, caller.name)
+        secret = fits(credentials.get_credential(connection, credential_id).kind, body.secret)
+        version = service.import_secret(connection, context.journal, credential_id, secret, caller.name)
         state = credentials.get_credential(connection, credential_id).state
     return Stored(id=credential_id, version=version, state=state)
 

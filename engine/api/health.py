@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 from typing import Final
 
@@ -14,6 +13,7 @@ from sqlalchemy import select
 from engine.api.context import ApiContext, Context
 from engine.api.problems import problem
 from engine.store.database import StoreUnavailable
+from engine.store.disk import full_volumes
 from engine.store.models import engine_state
 
 MISSED_TICKS: Final = 5  # after that many a worker counts as gone
@@ -57,6 +57,5 @@ def _journal(context: ApiContext) -> Iterator[str]:
     directory = context.settings.journal_directory
     if not os.access(directory, os.W_OK | os.X_OK):
         yield "the escrow journal's directory cannot be written"
-    for what, place in (("the escrow journal", directory), ("the data directory", context.settings.data)):
-        if place.exists() and shutil.disk_usage(place).free < context.settings.min_free_disk:
-            yield f"the volume of {what} is full"
+    for what in full_volumes(context.settings):
+        yield f"the volume of {what} is full"

@@ -5,7 +5,15 @@ from __future__ import annotations
 from typing import Annotated, Any, Final
 
 from fastapi import Depends
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetPydanticSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetPydanticSchema,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_core import PydanticCustomError, core_schema
 
 from engine.catalog.names import character_fault
@@ -15,6 +23,7 @@ from engine.templating.values import MAX_SECRET, check
 from executors.contract import Secret, ValueKind
 
 MAX_NAME: Final = 600  # a domain, a user name, a device and a service
+OF_LINES: Final = (CredentialKind.SSH_KEY, CredentialKind.CERTIFICATE)
 MAX_ID: Final = 2**31 - 1  # PostgreSQL's integer
 
 
@@ -25,11 +34,18 @@ def _clean(text: str) -> str:
 
 
 def _secret(text: str) -> Secret:
-    secret = Secret(text)
+    """Line ends are judged by `fits`, once the kind is known."""
     try:
-        check(ValueKind.SECRET, secret)
+        check(ValueKind.SECRET, Secret(text.replace("\n", "")))
     except BadValue as error:
         raise PydanticCustomError("secret", "{reason}", {"reason": error.reason}) from None
+    return Secret(text)
+
+
+def fits(kind: CredentialKind, secret: Secret) -> Secret:
+    """Keys and certificates have lines, every other secret is one line. Raises BadValue."""
+    if kind not in OF_LINES:
+        check(ValueKind.SECRET, secret)
     return secret
 
 
@@ -107,6 +123,15 @@ class CredentialBody(Body):
     identifier: Label | None = None
     additional: Annotated[Clean, Field(max_length=4096)] = ""
     tags: list[Label] = []
+
+    @field_validator("secret")
+    @classmethod
+    def _fits_its_kind(cls, secret: Secret | None, so_far: ValidationInfo) -> Secret | None:
+        kind = so_far.data.get("kind")  # not there if it was refused itself
+        try:
+            return secret if secret is None or kind is None else fits(kind, secret)
+        except BadValue as error:
+            raise PydanticCustomError("secret", "{reason}", {"reason": error.reason}) from None
 
 
 class SecretBody(Body):

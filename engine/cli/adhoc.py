@@ -36,6 +36,7 @@ from executors.session import Job, Session
 
 DEADLINE: Final = 240.0  # seconds for the whole run
 RIGHT: Final = frozenset({Verdict.OPENS, Verdict.RESTRICTED})
+LEFT_ALONE: Final = frozenset({"locked", "no_password"})
 # What each action proves at the end: that this tag's secret opens the account.
 PROVEN_TAG: Final = {Action.CHANGE_SECRET: "NEW_PASSWORD", Action.VERIFY: "CURRENT_PASSWORD"}
 
@@ -117,10 +118,26 @@ def run(given: Given, *, dry: bool) -> Ended:
         raise input_refused(str(error), "no_executor") from None
     with Session(load(given.executor), _job(given, file, values)) as session:
         ended = Ended(plan=plan if dry else None)
-        if ended.take("status", session.prepare()) and not dry:
+        if (
+            ended.take("status", report := session.prepare())
+            and not dry
+            and not _left_alone(report, file, ended)
+        ):
             _change(session, file, program, facts, given.login, ended)
         ended.transcript = session.transcript()
     return ended
+
+
+def _left_alone(report: Report, file: TemplateFile, ended: Ended) -> bool:
+    """A locked account stays as it is: setting its password would open it again (chpasswd(8))."""
+    status = report.facts.get("status", "")
+    if file.action is not Action.CHANGE_SECRET or status not in LEFT_ALONE:
+        return False
+    ended.outcome = Outcome.ACCOUNT_DISABLED
+    ended.message = (
+        f"the account is {status.replace('_', ' ')} on the target and is left so; unlock it there first"
+    )
+    return True
 
 
 def _change(

@@ -16,6 +16,7 @@ from engine.cli.secrets import read_secret
 from engine.cli.waiting import TIMEOUT, end_with, wait_for
 
 KINDS = ("password", "ssh_key", "enable", "community", "api_key", "certificate", "information")
+OF_LINES = ("ssh_key", "certificate")  # kinds whose secret is text of several lines
 COLUMNS = ("name", "kind", "state", "current_version", "policy", "auth", "parent", "link", "reason")
 VERSION_COLUMNS = ("number", "status", "origin", "proof", "created", "sent_at", "proven_at", "parent_version")
 
@@ -81,7 +82,7 @@ def add(
     """Register an account. Nothing changes it before it is proven and enabled."""
     body: dict[str, Any] = {"name": name} | {key: value for key, value in given.items() if value is not None}
     if secret_file is not None:
-        body["secret"] = read_secret(secret_file).reveal()
+        body["secret"] = read_secret(secret_file, lines=given["kind"] in OF_LINES).reveal()
     client = shared.client()
     added = client.post("/credentials", body)
     if enabling:
@@ -122,8 +123,9 @@ def _enable(shared: Shared, client: Client, found: dict[str, Any], timeout: floa
 @pass_shared
 def set_(shared: Shared, name: str, kind: str | None, secret_file: str) -> None:
     """Store a secret that was set on the target by hand. It is unverified until a login proves it."""
-    secret, client = read_secret(secret_file), shared.client()
+    client = shared.client()
     found = find(client, name, kind)
+    secret = read_secret(secret_file, lines=found["kind"] in OF_LINES)
     stored = client.put(f"/credentials/{found['id']}/secret", {"secret": secret.reveal()})
     say(shared, stored, f"credential {found['name']}: version {stored['version']} stored, {stored['state']}")
 

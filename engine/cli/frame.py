@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,23 @@ from rich.text import Text
 
 from engine.cli.client import Client, connect
 from engine.cli.errors import CommandFailed
+
+# Fields that hold seconds since 1970-01-01 UTC; people get local time.
+MOMENTS = frozenset(
+    [
+        "created",
+        "since",
+        "due",
+        "next_due",
+        "started",
+        "finished",
+        "at",
+        "sent_at",
+        "proven_at",
+        "trusted_at",
+        "expires",
+    ]
+)
 
 
 @dataclass
@@ -96,7 +114,7 @@ def show_rows(shared: Shared, rows: Iterable[Mapping[str, Any]], columns: Sequen
     for column in columns:
         table.add_column(column.replace("_", " "), overflow="fold")
     for row in rows:
-        table.add_row(*(_cell(row.get(column)) for column in columns))
+        table.add_row(*(_cell(column, row.get(column)) for column in columns))
     return Console().print(table)
 
 
@@ -106,7 +124,7 @@ def show_one(shared: Shared, row: Mapping[str, Any], columns: Sequence[str] | No
         return show_json(row)
     table = Table(box=None, show_header=False, pad_edge=False)
     for name in columns or list(row):
-        table.add_row(Text(name.replace("_", " "), style="bold"), _cell(row.get(name)))
+        table.add_row(Text(name.replace("_", " "), style="bold"), _cell(name, row.get(name)))
     return Console().print(table)
 
 
@@ -118,10 +136,12 @@ def say(shared: Shared, row: Mapping[str, Any], sentence: str) -> None:
         click.echo(sentence)
 
 
-def _cell(value: Any) -> Text:
+def _cell(name: str, value: Any) -> Text:
     """Text without markup: what comes from a target must not style the terminal."""
     if value is None:
         return Text("")
+    if name in MOMENTS and isinstance(value, float):
+        value = datetime.fromtimestamp(value).astimezone().isoformat(" ", "seconds")
     if isinstance(value, Mapping):
         value = ", ".join(f"{name}={inner}" for name, inner in value.items())
     elif isinstance(value, Sequence) and not isinstance(value, str):

@@ -43,8 +43,8 @@ def places(address: str) -> frozenset[str]:
 
 def is_loopback(address: str) -> bool:
     """Whether it leads to this machine and nowhere else."""
-    found = {_canonical(each) for each in _resolved(address)}
-    return found == {THIS_MACHINE}
+    found = [ipaddress.ip_address(each) for each in _resolved(address)]
+    return bool(found) and all(each.is_loopback for each in found)
 
 
 def _resolved(address: str) -> Iterable[str]:

@@ -13,9 +13,10 @@ STDIN: Final = "-"
 MAX_BYTES: Final = 64 * 1024
 
 
-def read_secret(source: str) -> Secret:
+def read_secret(source: str, *, lines: bool = False) -> Secret:
     """The whole of the file, or of standard input for `-`, less one newline at its end.
 
+    `lines`: more newlines may stand in it, as in a key.
     Raises CommandFailed for what no secret can be, naming the place and never the content.
     """
     data = _bytes(source)
@@ -25,7 +26,7 @@ def read_secret(source: str) -> Secret:
     text = _without_newline(data)
     if not text:
         raise _refused(place, "is empty")
-    if b"\n" in text or b"\r" in text:
+    if not lines and (b"\n" in text or b"\r" in text):
         raise _refused(place, "holds a newline; a password is one line")
     try:
         return Secret.from_bytes(text)

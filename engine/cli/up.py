@@ -12,10 +12,12 @@ from engine.access.errors import UnusablePepper
 from engine.cli.errors import CommandFailed, input_refused
 from engine.cli.exits import Exit
 from engine.cli.frame import EngineCommand, Shared, pass_shared
+from engine.cli.guard import is_loopback
 from engine.store.database import StoreUnavailable
 from engine.store.upgrade import SchemaTooNew
 from engine.vault.errors import VaultError
 
+MAX_PORT = 65535
 # What a person can put right; anything else is a mistake in the engine and keeps its traceback.
 FAILURES = (SchemaTooNew, StoreUnavailable, UnusablePepper, VaultError, OSError)
 
@@ -38,12 +40,25 @@ def up(shared: Shared, listen: str | None, journal: Path | None) -> None:
         settings = Settings(**{name: value for name, value in given.items() if value is not None})
     except ValidationError as error:
         raise input_refused("; ".join(_faults(error)), "bad_settings") from None
+    _check_listen(settings.listen)
     try:
         embedded.run(settings)
     except FAILURES as error:
         raise CommandFailed(Exit.NOT_READY, str(error), "cannot_start") from None
     except embedded.DataDirectoryInUse as error:
         raise CommandFailed(Exit.NOT_READY, str(error), "data_directory_in_use") from None
+
+
+def _check_listen(listen: str) -> None:
+    """Answers hold secrets and are not encrypted here, so they stay on this machine."""
+    host, _, port = listen.rpartition(":")
+    if not (port.isascii() and port.isdigit() and int(port) <= MAX_PORT):
+        raise input_refused("--listen: write HOST:PORT, such as 127.0.0.1:8470 or [::1]:8470", "bad_settings")
+    if not is_loopback(host.removeprefix("[").removesuffix("]")):
+        raise input_refused(
+            f"--listen: {host} is no loopback address; put a proxy with TLS in front of 127.0.0.1",
+            "bad_settings",
+        )
 
 
 def _faults(error: ValidationError) -> list[str]:

@@ -1,7 +1,7 @@
 """The lockout budget of an account: every try with a stored secret is charged before it is made.
 
-A try is *in flight* from its charge until its end is known. A crash leaves it in flight, so it counts as
-refused until the window is over. All workers share the row.
+A try is *in flight* from its charge until its end is known. One whose end nobody will tell any more, after a
+crash, counts as refused. All workers share the row.
 
 Targets forget refusals a while after the *last* one (pam_faillock(8): fail_interval), so the window begins
 anew with each try, and once more when its refusal is known.
@@ -15,6 +15,11 @@ from sqlalchemy import Connection, case, or_, select, update
 
 from engine.catalog.models import account
 from engine.store.clock import now
+
+SOON = 1.0  # seconds in which a login in flight has usually ended
+
+
+MANY = 1_000_000  # more than any budget
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +60,21 @@ def settle(connection: Connection, account_id: int, opened: bool | None) -> None
 
 
 def abandoned(connection: Connection) -> None:
-    """Whoever made the tries that are in flight is gone; each may have been refused at any moment until now."""
-    connection.execute(update(account).where(account.c.in_flight > 0).values(failures_since=now()))
+    """Whoever made the tries that are in flight is gone; each may have been refused at any moment until now.
+
+    Left in flight they would stay there: a login that opens clears refused tries only.
+    """
+    lost = {"failures": account.c.failures + account.c.in_flight, "in_flight": 0, "failures_since": now()}
+    connection.execute(update(account).where(account.c.in_flight > 0).values(lost))
+
+
+def next_try(connection: Connection, account_id: int, budget: Budget) -> float:
+    """The moment to ask again: soon if tries in flight may yet open, otherwise when the window is over."""
+    failures = connection.execute(select(account.c.failures).where(account.c.id == account_id)).scalar_one()
+    _, window_end = left(connection, account_id, budget)
+    if failures >= budget.allowed:
+        return window_end
+    return min(window_end, float(connection.execute(select(now())).scalar_one()) + SOON)
 
 
 def left(connection: Connection, account_id: int, budget: Budget) -> tuple[int, float]:
@@ -70,3 +88,8 @@ def left(connection: Connection, account_id: int, budget: Budget) -> tuple[int, 
     if since is None or since + budget.window < moment:
         return budget.allowed, moment
     return max(0, budget.allowed - used), since + budget.window
+
+
+def spent(connection: Connection) -> None:
+    """Nobody knows what was refused since the copy was made that has been restored: every window counts as used up."""
+    connection.execute(update(account).values(failures=MANY, in_flight=0, failures_since=now()))

@@ -74,16 +74,16 @@ class Ledger:
         self._margin = margin
 
     def claim(self, operation_id: int) -> Claim:
-        """W0. Raises NotClaimed. A claim that waits for a lockout window is postponed to its end."""
+        """W0. Raises NotClaimed. A claim that waits for a lockout budget is postponed."""
         try:
             return claims.claim(self._database, operation_id, self._worker, self._lease, self._margin)
         except claims.BudgetSpent as spent:
             with self._database.writing() as connection:
-                _, window_end = budget.left(connection, spent.account_id, spent.limits)
+                due = budget.next_try(connection, spent.account_id, spent.limits)
                 connection.execute(
                     update(operation)
                     .where(operation.c.id == operation_id, operation.c.due <= now())
-                    .values(due=window_end)
+                    .values(due=due)
                 )
             raise
         except claims.Unplannable as error:
@@ -113,6 +113,16 @@ class Ledger:
                     outcome=Outcome.BAD_TEMPLATE,
                     finished=now(),
                 )
+
+    def kept_waiting(self, operation_id: int, reason: str) -> None:
+        """Say why an operation that nobody has begun is not begun. Written once, however often it is said."""
+        with self._database.writing() as connection:
+            connection.execute(
+                update(operation)
+                .where(operation.c.id == operation_id, operation.c.state == OperationState.SCHEDULED)
+                .where(operation.c.reason.is_distinct_from(reason))
+                .values(reason=reason)
+            )
 
     def renew(self, claim: Claim) -> float:
         """Extend the lease; the new end on this host's CLOCK_BOOTTIME. Raises LeaseLost."""

@@ -20,6 +20,7 @@ def resume(connection: Connection, keys: ZoneKeys, view: JournalView, actor: str
     budget.abandoned(connection)
     recovery = recover(connection, keys, view)
     if recovery.restored:
+        budget.spent(connection)
         in_doubt_after_restore(connection, recovery.imported)
         for credential_id in recovery.imported:
             insert_operation(connection, Ask(credential_id, Action.VERIFY, actor, "restored"))

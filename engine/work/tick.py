@@ -7,10 +7,8 @@ broker costs at most one tick or one lease.
 from __future__ import annotations
 
 import logging
-import shutil
 import threading
 import time
-from pathlib import Path
 
 from sqlalchemy import Connection, or_, select, update
 
@@ -31,14 +29,10 @@ AT_ONCE = 500  # due operations that one tick rings for
 class Tick:
     """Runs in a thread of its own. `beat` is the moment (time.monotonic) of the last tick that went through."""
 
-    def __init__(
-        self, database: Database, bell: Bell, interval: float, data: Path, min_free_disk: int
-    ) -> None:
+    def __init__(self, database: Database, bell: Bell, interval: float) -> None:
         self._database = database
         self._bell = bell
         self._interval = interval
-        self._data = data
-        self._min_free_disk = min_free_disk
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="tick", daemon=True)
         self.beat = time.monotonic()
@@ -50,10 +44,6 @@ class Tick:
         self._stopping.set()
         self._thread.join(timeout=30)
 
-    @property
-    def disk_is_full(self) -> bool:
-        return shutil.disk_usage(self._data).free < self._min_free_disk
-
     def once(self) -> None:
         """One tick. Raises StoreUnavailable."""
         with self._database.writing() as connection:
@@ -64,9 +54,8 @@ class Tick:
             with self._database.writing() as connection:
                 if not parent_changed.expand(connection):
                     break
-        if not self.disk_is_full:
-            for operation_id in self._due():
-                self._bell.ring(operation_id)
+        for operation_id in self._due():
+            self._bell.ring(operation_id)
         self.beat = time.monotonic()
 
     def _due(self) -> list[int]:

@@ -12,6 +12,7 @@ from engine.operations.ledger import Ledger
 from engine.operations.models import attempt
 from engine.settings import Settings
 from engine.store.database import Database, StoreUnavailable
+from engine.store.disk import full_volumes
 from engine.vault.journal import JournalWriter
 from engine.vault.keys import ZoneKeys
 from engine.vault.models import reveal_request
@@ -36,20 +37,28 @@ class Worker:
     def __init__(
         self, settings: Settings, database: Database, keys: ZoneKeys, journal: JournalWriter, sessions: Sessions
     ) -> None:
+        self._settings = settings
         self._database = database
         self._keys = keys
-        ledger = Ledger(database, worker_name(), settings.lease, settings.margin)
-        self._conductor = Conductor(ledger, sessions, keys, journal, settings.deadline)
+        self._ledger = Ledger(database, worker_name(), settings.lease, settings.margin)
+        self._conductor = Conductor(self._ledger, sessions, keys, journal, settings.deadline)
         self.bell: Bell | None = None
 
     def operation(self, operation_id: int) -> None:
-        """Work on an operation, if it is due and free. A database that is away leaves it to the next tick."""
+        """Work on an operation, if it is due and free, and there is room to write down what comes of it.
+
+        A full volume or a database that is away leaves it to the next tick.
+        """
         if self.bell is not None:
             self.bell.answered(operation_id)
         try:
+            if full := full_volumes(self._settings):
+                reason = f"waits: the volume of {' and that of '.join(full)} is full; make room there"
+                return self._ledger.kept_waiting(operation_id, reason)
             self._conductor.conduct(operation_id)
         except StoreUnavailable as error:
             log.warning("operation %s: %s", operation_id, error)
+        return None
 
     def reveal(self, request_id: int) -> None:
         try:

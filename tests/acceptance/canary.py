@@ -32,12 +32,12 @@ BASE64 = string.ascii_uppercase + string.ascii_lowercase + string.digits + "+/"
 BASE64_URL = BASE64[:-2] + "-_"
 
 SPECIAL = "é'\"&<%+ \\ж"
-"""In the middle of imported canaries: each of these has an escape of its own in some serialiser or shell."""
+"""In imported canaries: each of these has an escape of its own in some serialiser or shell."""
 
 
 def canary(special: str = SPECIAL) -> str:
-    """A secret that nothing else holds, with ten plain characters on either side of `special`."""
-    return f"{_random(10)}{special}{_random(10)}"
+    """A secret that nothing else holds: plain characters, and among them each of `special`."""
+    return _random(10) + "".join(char + _random(1) for char in special) + _random(10)
 
 
 def _random(length: int) -> str:
@@ -304,17 +304,18 @@ class Watcher:
         self._seen.note(f"arguments of {name}", arguments)
         self._seen.note(f"environment of {name}", _read(Path(f"/proc/{pid}/environ")))
         with contextlib.suppress(OSError):
-            for descriptor in os.scandir(f"/proc/{pid}/fd"):
-                if os.readlink(descriptor.path).endswith(" (deleted)"):
-                    self._seen.note(f"deleted file of {name}", _read(Path(descriptor.path)))
+            for descriptor in os.listdir(f"/proc/{pid}/fd"):
+                path = f"/proc/{pid}/fd/{descriptor}"
+                if os.readlink(path).endswith(" (deleted)"):
+                    self._seen.note(f"deleted file of {name}", _read(Path(path)))
         return arguments
 
 
 def descendants(pid: int) -> Iterator[int]:
     """proc(5): the children of each thread."""
     with contextlib.suppress(OSError):
-        for task in os.scandir(f"/proc/{pid}/task"):
-            for child in _read(Path(task.path) / "children").split():
+        for task in os.listdir(f"/proc/{pid}/task"):
+            for child in _read(Path(f"/proc/{pid}/task/{task}/children")).split():
                 yield int(child)
                 yield from descendants(int(child))
 

@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 import urllib.parse
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -364,7 +364,7 @@ class Run:
         return f"{self.accounts.run_id}_{suffix}@box"
 
     def credential(self, suffix: str, *options: str, wrong: bool = False, **account: Any) -> dict[str, Any]:
-        """A real account with a canary, registered and enabled; `wrong`: by a secret that does not open it."""
+        """A real account with a canary, registered and enabled; `wrong`: by another secret."""
         secret = self.canary(f"first of {suffix}")
         self.accounts.add(suffix, canary("") if wrong else secret, **account)
         done = self.engine(
@@ -639,7 +639,7 @@ def _note_core_limits(run: Run) -> None:
 
 
 def _vault(run: Run) -> dict[str, str]:
-    """Every version there ever was, refused ones too, opened by the zone's key; and the engine's own secrets."""
+    """Every version there ever was, refused ones too, opened by the zone's key; and the engine's own."""
     opened: dict[str, str] = {}
     copy = run.folder / "copy"
     shutil.copytree(run.data, copy)

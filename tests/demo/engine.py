@@ -93,17 +93,25 @@ class Engine:
             return connection.getresponse().status
 
     def run(self, *arguments: str | Path, stdin: str = "") -> subprocess.CompletedProcess[str]:
-        """One command, finding the engine by KEYTURN_DATA. A secret goes in by standard input."""
-        return subprocess.run(
-            [self._keyturn, *arguments],
-            input=stdin,
-            text=True,
-            capture_output=True,
-            cwd=self._cwd,
-            env=clean_environment(KEYTURN_DATA=str(self.data)),
-            timeout=PATIENCE * 5,
-            check=False,
-        )
+        """One command, finding the engine by KEYTURN_DATA. A secret goes in by standard input.
+
+        Raises EngineFailed if it does not end.
+        """
+        try:
+            return subprocess.run(
+                [self._keyturn, *arguments],
+                input=stdin,
+                text=True,
+                capture_output=True,
+                cwd=self._cwd,
+                env=clean_environment(KEYTURN_DATA=str(self.data)),
+                timeout=PATIENCE,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as late:
+            raise EngineFailed(
+                f"no end after {late.timeout:g} s: keyturn {' '.join(map(str, arguments))}"
+            ) from None
 
     def ask(self, *arguments: str | Path, stdin: str = "") -> Any:
         """The JSON that a command prints. Raises EngineFailed unless it ends with 0."""

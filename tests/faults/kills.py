@@ -21,20 +21,20 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.faults.judge import judge
-from tests.faults.process import Parts, Process, forked
+from tests.faults.process import Parts, Process, forked, prepare
 from tests.faults.scenarios import SCENARIOS, Scenario
-from tests.faults.scene import Scene, here, in_directory
+from tests.faults.scene import here, in_directory
 
 PR_SET_CHILD_SUBREAPER = 36  # prctl(2): what outlives a killed process comes to us, and is waited for
 PROCESSES = 2
 AT_RANDOM = 0.2  # of the kills: at a moment, not at a point
-AGAIN = 0.6  # of the recoveries that may be killed
+AGAIN = 0.8  # of the recoveries that may be killed
 SHARE = 50  # each point must be hit by one kill in so many
 KEPT = 20  # directories of rounds that went wrong, and of those after them
 RANDOMLY = "(at random)"
@@ -101,8 +101,8 @@ class Round:
         self.parts = parts
         self.errors = directory / "errors"
 
-    def process(self, aim: Aim) -> bool | None:
-        """Run one process. True: it was killed as aimed at; False: it came to the end. None: it failed."""
+    def process(self, aim: Aim) -> bool:
+        """Run one process. Whether it was killed; if not, it came to the end, or failed and wrote down why."""
         reader, writer = os.pipe()
         pid = forked(lambda: self._run(aim, writer), self.errors)
         os.close(writer)
@@ -111,9 +111,7 @@ class Round:
             os.kill(pid, signal.SIGKILL)
         status = os.waitpid(pid, 0)[1]
         os.close(reader)
-        if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL:
-            return True
-        return False if status == 0 else None
+        return os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
 
     def _run(self, aim: Aim, writer: int) -> None:
         passed = 0
@@ -156,12 +154,7 @@ class Campaign:
 
     def _prepare(self, directory: Path, scenario: Scenario) -> None:
         """Make the directory that its rounds begin with, and see which points an undisturbed process passes."""
-        directory.mkdir(mode=0o700)
-        with in_directory(directory):
-            scene = Scene(DATABASE)
-            scenario.build(scene)
-            scene.journal.close()
-            DATABASE.engine.dispose()
+        prepare(directory, scenario, DATABASE)
         first = self._round(scenario, directory)
         seen: list[str] = []
         with in_directory(first.directory):  # in this process, so that all later ones find everything warm
@@ -187,13 +180,14 @@ class Campaign:
         scenario = self.scenarios[self.choose.choice(ways)]
         made = self._round(scenario)
         begun = f"{scenario.name}, seed {self.seed}, round {self.tally.rounds}"
-        self._aimed(made, self._aim(scenario, point))
-        for _ in range(2):
-            if self.choose.random() > AGAIN:
-                break
+        killed = self._aimed(made, self._aim(scenario, point))
+        again = 0
+        while killed and again < 2 and self.choose.random() < AGAIN:
             rarest = sorted(self.passes[scenario.name], key=lambda p: (self.tally.hits[p], p))
-            self._aimed(made, self._aim(scenario, self.choose.choice(rarest[:6])))
-        made.process(Aim())
+            killed = self._aimed(made, self._aim(scenario, self.choose.choice(rarest[:6])))
+            again += 1
+        if killed:
+            made.process(Aim())
         self._judge(made, begun)
         self._clear(made)
         self.tally.rounds += 1
@@ -204,10 +198,13 @@ class Campaign:
             return Aim(point, nth)
         return Aim(point, nth, self.choose.uniform(0.0, 0.02))
 
-    def _aimed(self, made: Round, aim: Aim) -> None:
-        if made.process(aim):
-            self.tally.kills += 1
-            self.tally.hits[RANDOMLY if aim.after is not None else str(aim.point)] += 1
+    def _aimed(self, made: Round, aim: Aim) -> bool:
+        """Whether the process was killed, and so another one is needed."""
+        if not made.process(aim):
+            return False
+        self.tally.kills += 1
+        self.tally.hits[RANDOMLY if aim.after is not None else str(aim.point)] += 1
+        return True
 
     def _judge(self, made: Round, begun: str = "undisturbed") -> None:
         """After everything that the round started is gone."""
@@ -245,12 +242,13 @@ def campaign(kills: int, seed: int) -> Tally:
     """So many kills by several processes at once."""
     whole = Tally()
     base = workspace()
-    workers = [_start(base / str(n), kills // PROCESSES + (n < kills % PROCESSES), seed + n) for n in range(PROCESSES)]
-    for pid, result in workers:
-        if os.waitpid(pid, 0)[1] == 0:
-            whole.add(_tally(result))
-        else:
-            whole.wrong.append(f"a harness process failed: {result.with_suffix('.error').read_text()}")
+
+    def part(number: int) -> Running:
+        share = kills // PROCESSES + (number < kills % PROCESSES)
+        return Running(base / str(number), lambda made: Campaign(made, seed + number).until(share))
+
+    for running in [part(number) for number in range(PROCESSES)]:
+        whole.add(running.tally())
     if whole.lost or whole.wrong:
         print(f"what was left is kept in {base}", file=sys.stderr)
     else:
@@ -258,21 +256,24 @@ def campaign(kills: int, seed: int) -> Tally:
     return whole
 
 
-def _start(base: Path, kills: int, seed: int) -> tuple[int, Path]:
-    base.mkdir()
-    result = base.with_suffix(".json")
+class Running:
+    """A campaign in a process of its own, which waits for all its children and so may have none but those."""
 
-    def work() -> None:
-        tally = Campaign(base, seed).until(kills)
-        result.write_text(json.dumps(vars(tally)))
+    def __init__(self, base: Path, work: Callable[[Path], Tally]) -> None:
+        base.mkdir()
+        self._result = base.with_suffix(".json")
+        self._error = base.with_suffix(".error")
+        self._pid = forked(lambda: self._write(work(base)), self._error)
 
-    return forked(work, base.with_suffix(".error")), result
+    def _write(self, tally: Tally) -> None:
+        self._result.write_text(json.dumps(vars(tally)))
 
-
-def _tally(result: Path) -> Tally:
-    data = json.loads(result.read_text())
-    data["hits"], data["reachable"] = Counter(data["hits"]), Counter(data["reachable"])
-    return Tally(**data)
+    def tally(self) -> Tally:
+        if os.waitpid(self._pid, 0)[1] != 0:
+            return Tally(wrong=[f"a harness process failed: {self._error.read_text()}"])
+        data = json.loads(self._result.read_text())
+        data["hits"], data["reachable"] = Counter(data["hits"]), Counter(data["reachable"])
+        return Tally(**data)
 
 
 def main() -> int:

@@ -27,10 +27,9 @@ from engine.work.forkserver.client import ForkServer
 from engine.work.forkserver.server import serve
 from executors.fake.target import Behaviour, FakeTarget, Reply
 from tests.faults.scenarios import Scenario
-from tests.faults.scene import DATABASE, JOURNAL, KEYS, LOCK, TARGET, pass_time
+from tests.faults.scene import DATABASE, JOURNAL, KEYS, LOCK, TARGET, Scene, in_directory, pass_time
 from triggers import parent_changed
 
-LEASE, MARGIN, DEADLINE = 300.0, 5.0, 240.0
 PATIENCE = 200  # turns after which a scenario counts as stuck
 OPEN = "SELECT id, due <= :now AND (lease_until IS NULL OR lease_until < :now), due FROM operation "
 OPEN += "WHERE state IN ('scheduled', 'running', 'in_doubt') AND needs_person = 0 ORDER BY id"
@@ -39,11 +38,14 @@ PROGRESS = "progress"
 
 @dataclass(frozen=True)
 class Parts:
-    """What the process is made of. The ablations replace single parts."""
+    """What the process is made of; times in seconds, as the settings have them. The ablations replace single parts."""
 
     machine: type[Machine] = Machine
     ledger: type[Ledger] = Ledger
     journal: type[JournalWriter] = JournalWriter
+    lease: float = 300.0
+    margin: float = 5.0
+    deadline: float = 240.0
 
 
 class Stuck(Exception):
@@ -85,20 +87,26 @@ class Process:
         """As the embedded engine starts: alone, then what a crash left, then whatever is due."""
         hold = os.open(LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         fcntl.flock(hold, fcntl.LOCK_EX)
+        self.at("resume.before")
+        with self.database.writing() as connection:
+            resume(connection, self.keys, read_all(Path(JOURNAL)), "engine")
+        self.at("resume.after")
+        self.join(hold)
+        os.close(hold)
+
+    def join(self, hold: int | None = None) -> None:
+        """As one more worker does, beside others of the same incarnation."""
+        with self.database.reading() as connection:
+            incarnation = connection.execute(engine_state.select()).one().incarnation
+        parts = self.parts
+        journal = parts.journal(Path(JOURNAL), incarnation)
+        ledger = parts.ledger(self.database, f"box-{os.getpid()}", parts.lease, parts.margin)
         with Forked(("fake",), hold) as children:
-            self.at("resume.before")
-            with self.database.writing() as connection:
-                resume(connection, self.keys, read_all(Path(JOURNAL)), "engine")
-                incarnation = connection.execute(engine_state.select()).one().incarnation
-            self.at("resume.after")
-            journal = self.parts.journal(Path(JOURNAL), incarnation)
-            ledger = self.parts.ledger(self.database, f"box-{os.getpid()}", LEASE, MARGIN)
             self.conductor = Conductor(
-                ledger, children, self.keys, journal, DEADLINE, self.parts.machine(), self._observe
+                ledger, children, self.keys, journal, parts.deadline, parts.machine(), self._observe
             )
             self._work()
-            journal.close()
-        os.close(hold)
+        journal.close()
 
     def _observe(self, point: str) -> None:
         if point == "apply.after" and self.scenario.relents is not None:
@@ -149,6 +157,18 @@ class Process:
         with open(PROGRESS, "ab") as file:
             file.write(b".")
         return True
+
+
+def prepare(directory: Path, scenario: Scenario, database: Database) -> None:
+    """Make the directory that the scenario begins with."""
+    directory.mkdir(mode=0o700)
+    with in_directory(directory):
+        scene = Scene(database)
+        scenario.build(scene)
+        scene.journal.close()
+        Process(replace(scenario, steps=scenario.before), database, Parts(), lambda point: None).run()
+        Path(PROGRESS).unlink(missing_ok=True)
+        database.engine.dispose()
 
 
 def forked(work: Callable[[], None], errors: Path) -> int:

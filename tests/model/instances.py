@@ -66,7 +66,7 @@ WHOLE = [
     *_both("changed outside, with a kill", replace(OUTSIDE, kills=1)),
     *_both("changed outside and refused by policy", replace(OUTSIDE, versions=3, refuses=REFUSED_BY_POLICY)),
     *_both("stale workers go on, with a kill", replace(STALE, kills=1)),
-    # The one rule whose loss the machine of today survives as long as every version is kept: see the ablations.
+    # The one rule whose loss the machine survives as long as every version is kept.
     Instance(
         "no fencing, full history kept: neither lost nor stuck",
         replace(STALE, budget=1, in_flight=1, resends=0, regenerations=0, replies=(Reply.OK,)),

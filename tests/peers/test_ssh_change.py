@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from pwd import getpwall, getpwnam
-from secrets import token_hex
+from pwd import getpwnam
 
 import pytest
 
 from executors.contract import Login, Outcome, ProofKind, ProofPlan, Report, Target, Verdict
-from tests.peers import workdir
 from tests.peers.accounts import LocalAccounts
 from tests.peers.ssh_drive import (
     at,
@@ -29,6 +26,7 @@ from tests.peers.ssh_drive import (
     verdict,
 )
 from tests.peers.sshd import SshServer
+from tests.peers.superuser import superuser as second_root
 
 SUDO = ("/usr/sbin/chpasswd", "/usr/bin/passwd", "/usr/sbin/usermod")
 HOSTILE = [
@@ -47,28 +45,9 @@ HOSTILE = [
 
 @pytest.fixture
 def superuser() -> Iterator[Login]:
-    """A second account with the number 0, so that su asks for a password. What a killed run left goes first.
-
-    Never one of `accounts`: those end the processes of the numbers that they remove.
-    """
-    for entry in getpwall():
-        ours = entry.pw_name.startswith("sukt") and entry.pw_uid == 0 and entry.pw_gecos.isdigit()
-        if ours and not workdir.alive(int(entry.pw_gecos)):
-            _remove_superuser(entry.pw_name)
-    login = password(f"sukt{token_hex(3)}", new_password())
-    options = ["-o", "-u", "0", "-g", "0", "-M", "-N", "-d", "/", "-s", "/bin/bash", "-c", str(os.getpid())]
-    subprocess.run(["useradd", *options, login.username], check=True)
-    try:
-        line = f"{login.username}:{login.secret.reveal()}"
-        subprocess.run(["chpasswd"], input=line, text=True, check=True)
-        yield login
-    finally:
-        _remove_superuser(login.username)
-
-
-def _remove_superuser(name: str) -> None:
-    """Without -r and with -f: its number is in use by everything that root runs."""
-    subprocess.run(["userdel", "-f", name], check=True, capture_output=True)
+    secret = new_password()
+    with second_root(secret) as name:
+        yield password(name, secret)
 
 
 def own(sshd: SshServer, user: str, old: str, new: str) -> Report:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -78,3 +79,15 @@ def keyturn(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Keyturn:
     monkeypatch.setattr("engine.cli.waiting.LONGEST_PAUSE", 0.0)
     monkeypatch.chdir(tmp_path)
     return Keyturn(FakeEngine())
+
+
+@pytest.fixture(autouse=True)
+def resolver(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A resolver that knows `localhost` and nothing else."""
+
+    def known(host: str, *_: object, **__: object) -> list[Any]:
+        if host != "localhost":
+            raise socket.gaierror("no such name")
+        return [(socket.AF_INET, socket.SOCK_STREAM, 0, "", ("127.0.0.1", 0))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", known)

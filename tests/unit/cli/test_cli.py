@@ -386,6 +386,15 @@ def test_up_takes_the_data_directory_and_the_address(monkeypatch: pytest.MonkeyP
     assert CliRunner().invoke(main, ["up"]).exit_code == Exit.INPUT_REFUSED
 
 
+@pytest.mark.parametrize(
+    "listen", ["127.0.0.1", "127.0.0.1:", "127.0.0.1:x", "127.0.0.1:99999", ":1", "192.0.2.1:1"]
+)
+def test_up_listens_on_loopback_addresses_only(keyturn: Keyturn, tmp_path: Path, listen: str) -> None:
+    result = keyturn("up", "--data", str(tmp_path / "new"), "--listen", listen)
+    assert result.exit_code == Exit.INPUT_REFUSED
+    assert not (tmp_path / "new").exists()
+
+
 def findings(keyturn: Keyturn, data: Path, code: int) -> dict[str, list[str]]:
     told: dict[str, list[str]] = {}
     for row in keyturn.json("doctor", "--data", str(data), code=code):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 from pathlib import Path
 from typing import Any
 
@@ -25,21 +24,10 @@ action: change_secret
 version: 1
 summary: Sets the password.
 tags:
+  USERNAME: username
   NEW_PASSWORD: secret
 ---
 """
-
-
-@pytest.fixture(autouse=True)
-def resolver(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A resolver that knows `localhost` and nothing else."""
-
-    def known(host: str, *_: object, **__: object) -> list[Any]:
-        if host != "localhost":
-            raise socket.gaierror("no such name")
-        return [(socket.AF_INET, socket.SOCK_STREAM, 0, "", ("127.0.0.1", 0))]
-
-    monkeypatch.setattr(socket, "getaddrinfo", known)
 
 
 @pytest.fixture
@@ -98,7 +86,7 @@ def test_a_template_that_does_not_parse_is_told_with_line_and_reason(box: FakeTa
     Path("bad.template").write_text(HEADER + "[change]\nset [#NEW_PASSWORD#]\nfly away\n")
     shown = ran(code=Exit.TEMPLATE, file="bad.template")
     assert shown["outcome"] == "bad_template"
-    assert "line 12" in shown["message"]
+    assert "line 13" in shown["message"]
     assert box.requests("svc") == ()
 
 
@@ -164,4 +152,5 @@ def test_only_loopback_addresses_are_loopback() -> None:
     assert is_loopback("127.0.0.1")
     assert is_loopback("::1")
     assert not is_loopback("192.0.2.7")
+    assert not is_loopback("0.0.0.0")  # noqa: S104 - data
     assert not is_loopback("no such host")

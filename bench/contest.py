@@ -1,0 +1,144 @@
+"""The contest on one sshd: every contender in every round, one after the other."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from bench import ansible, bare, rig
+from bench.ground import Ground, Lane, Login, password, prepared, set_passwords, together
+from bench.meter import Meter
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """`each` accounts for each of eight administrators, `own` change themselves, ansible takes `few`."""
+
+    each: int
+    own: int
+    few: int
+    rounds: int
+
+
+FULL = Size(each=10, own=24, few=16, rounds=3)
+QUICK = Size(each=1, own=8, few=8, rounds=1)
+
+Samples = list[dict[str, Any]]
+
+
+class NotAsClaimed(Exception):
+    """The target's own record does not confirm a contender's changes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """`run` makes its changes and returns how many; `before` is not measured."""
+
+    name: str
+    run: Callable[[], int]
+    helpers: Sequence[int] = ()
+    before: Callable[[], None] | None = None
+
+
+def measure(size: Size, say: Callable[[str], None]) -> dict[str, Any]:
+    """Needs root and sshd."""
+    samples: Samples = []
+    with ExitStack() as stack:
+        directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="keyturn-bench-")))
+        ground = stack.enter_context(prepared(size.each, size.own))
+        engine = stack.enter_context(rig.on_sshd(directory / "engine", ground))
+        programs = ansible.install()
+        contenders = [*_bare(ground), *_engine(ground, engine)]
+        if isinstance(programs, Path):
+            contenders += _ansible(ground, programs, directory, size.few)
+        for number in range(size.rounds + 1):
+            for contender in contenders:
+                sample = _sample(ground, contender)
+                say(f"round {number or 'of warming'}: {contender.name}: {sample['client_ms']:.1f} ms")
+                samples += [{"round": number, **sample}] if number else []
+    return {
+        "samples": samples,
+        "size": asdict(size),
+        "ansible": ansible.VERSION if isinstance(programs, Path) else programs,
+    }
+
+
+def _sample(ground: Ground, contender: Contender) -> dict[str, Any]:
+    if contender.before is not None:
+        contender.before()
+    meter = Meter(contender.helpers, ground.server)
+    changes = contender.run()
+    spent = meter.spent()
+    return {
+        "contender": contender.name,
+        "changes": changes,
+        "wall_s": spent.wall,
+        "client_ms": spent.client / changes,
+        "child_ms": spent.helpers / changes,
+        "sshd_ms": spent.server / changes,
+    }
+
+
+def _bare(ground: Ground) -> Iterator[Contender]:
+    ways = {"fresh": bare.fresh, "fresh, same commands": bare.same_steps, "reused": bare.reused}
+    for name, way in ways.items():
+        yield Contender(f"paramiko, {name}", lambda way=way: _confirmed(ground, _in_lanes(ground, way)))  # type: ignore[misc]
+    current: list[Login] = []
+
+    def known() -> None:
+        current[:] = [Login(name, password()) for name in ground.selves]
+        set_passwords(current)
+
+    def themselves() -> int:
+        return _confirmed(ground, together(lambda login: bare.by_itself(ground, login), current))
+
+    yield Contender("paramiko, own password", themselves, before=known)
+
+
+def _in_lanes(ground: Ground, way: Callable[[Ground, Login, Sequence[str]], list[Login]]) -> list[Login]:
+    done = together(lambda lane: way(ground, lane.admin, lane.accounts), ground.lanes)
+    return [login for lane in done for login in lane]
+
+
+def _confirmed(ground: Ground, logins: Sequence[Login]) -> int:
+    if ground.proven(logins) != len(logins):
+        raise NotAsClaimed
+    return len(logins)
+
+
+def _engine(ground: Ground, engine: rig.Rig) -> Iterator[Contender]:
+    def lane(one: Lane) -> list[int]:
+        return [engine.change(name) for name in one.accounts]
+
+    def by_administrators() -> int:
+        asked = [operation for done in together(lane, ground.lanes) for operation in done]
+        engine.seal_audit()
+        engine.check(asked)
+        return len(asked)
+
+    def known() -> None:
+        current = [Login(name, password()) for name in ground.selves]
+        set_passwords(current)
+        for login in current:
+            engine.know(login)
+
+    def themselves() -> int:
+        asked = rig.change_all(engine, ground.selves, len(ground.lanes))
+        engine.check(asked)
+        return len(asked)
+
+    yield Contender("engine, fresh", by_administrators, engine.helpers)
+    yield Contender("engine, own password", themselves, engine.helpers, known)
+
+
+def _ansible(ground: Ground, programs: Path, directory: Path, few: int) -> Iterator[Contender]:
+    pairs = [(lane.admin, name) for lane in ground.lanes for name in lane.accounts]
+    pairs = sorted(pairs, key=lambda pair: pair[1].rpartition("x")[2])[:few]  # spread over administrators
+    for pipelining in (True, False):
+        name = f"ansible-core, pipelining {'on' if pipelining else 'off'}"
+        playbook = ansible.Playbook(programs, directory / f"ansible-{pipelining}", ground, pipelining)
+        yield Contender(name, lambda playbook=playbook: _confirmed(ground, playbook.change(pairs)))  # type: ignore[misc]
