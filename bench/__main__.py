@@ -26,7 +26,9 @@ CHANGES_OF_PARTS, QUICK_CHANGES = 100, 16
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="few accounts, one round, nothing stored")
-    parser.add_argument("--write", action="store_true", help="only write docs/performance.md from the stored numbers")
+    parser.add_argument(
+        "--write", action="store_true", help="only write docs/performance.md from the stored numbers"
+    )
     asked = parser.parse_args()
     if asked.write:
         PAGE.write_text(page(json.loads(RESULTS.read_text())))
@@ -46,7 +48,9 @@ def _measure(quick: bool) -> dict[str, Any]:
     return {
         "machine": _machine(),
         "parts": parts.measure(QUICK_CHANGES if quick else CHANGES_OF_PARTS),
-        "contest": contest.measure(contest.QUICK if quick else contest.FULL, lambda line: print(line, flush=True)),
+        "contest": contest.measure(
+            contest.QUICK if quick else contest.FULL, lambda line: print(line, flush=True)
+        ),
     }
 
 
@@ -79,7 +83,9 @@ def _machine() -> dict[str, Any]:
 def _cpu() -> str:
     """proc(5), /proc/cpuinfo; not on every architecture."""
     lines = Path("/proc/cpuinfo").read_text().splitlines()
-    return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.machine())
+    return next(
+        (line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.machine()
+    )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""ansible-core's `user` module and a login check with the new password, as its users would write it, on the same sshd.
+"""ansible-core's `user` module and a login check with the new password, as its users would write it.
 
-It lives in an environment of its own under `build/`, installed by pip from the configured index at an exact version.
+It lives in an environment of its own under `build/`, installed by pip at exact versions.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ pipelining = {pipelining}
 [ssh_connection]
 password_mechanism = ssh_askpass
 control_path_dir = {directory}/cp
-ssh_args = -o ControlMaster=auto -o ControlPersist=30s -o KexAlgorithms={kex} -o UserKnownHostsFile={directory}/known_hosts
+ssh_args = -o ControlMaster=auto -o ControlPersist=30s -o KexAlgorithms={kex} {known}
 """
 
 
@@ -61,7 +61,9 @@ def install() -> Path | str:
             [sys.executable, "-m", "venv", str(HOME)],
             [str(programs / "pip"), "install", "--quiet", "--disable-pip-version-check", *PINS],
         ):
-            done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=INSTALL_SECONDS)
+            done = subprocess.run(
+                command, capture_output=True, text=True, check=False, timeout=INSTALL_SECONDS
+            )
             if done.returncode != 0:
                 return f"ansible-core {VERSION} could not be installed: {done.stderr.strip()[-300:]}"
     return programs
@@ -77,9 +79,9 @@ class Playbook:
         directory.mkdir(mode=0o700)
         (directory / "cp").mkdir(mode=0o700)
         (directory / "site.yml").write_text(PLAYBOOK)
-        known = f"[{ground.host}]:{ground.port} {ground.host_key}\n"
-        (directory / "known_hosts").write_text(known)
-        config = CONFIG.format(forks=LANES, pipelining=pipelining, directory=directory, kex=KEX)
+        (directory / "known_hosts").write_text(f"[{ground.host}]:{ground.port} {ground.host_key}\n")
+        known = f"-o UserKnownHostsFile={directory}/known_hosts"
+        config = CONFIG.format(forks=LANES, pipelining=pipelining, directory=directory, kex=KEX, known=known)
         (directory / "ansible.cfg").write_text(config)
 
     def change(self, accounts: Sequence[tuple[Login, str]]) -> list[Login]:

@@ -1,4 +1,4 @@
-"""The yardstick: paramiko alone, with as little around it as does the work. No journal, no database, no redaction."""
+"""The yardstick: paramiko alone, with as little around it as does the work."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def run(transport: paramiko.Transport, command: str, stdin: str = "") -> None:
     status = channel.recv_exit_status()
     channel.close()
     if status != 0:
-        raise Unexpected(f"{command.split()[0]}: {status}: {said.decode(errors='replace')}")
+        raise Unexpected(f"{command.split(maxsplit=1)[0]}: {status}: {said.decode(errors='replace')}")
 
 
 def chpasswd(transport: paramiko.Transport, admin: Login, login: Login, locale: str = "") -> None:

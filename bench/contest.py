@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ class Size:
 
 
 FULL = Size(each=10, own=24, few=16, rounds=3)
-QUICK = Size(each=1, own=8, few=8, rounds=1)
+QUICK = Size(each=2, own=8, few=4, rounds=1)
 
 Samples = list[dict[str, Any]]
 
@@ -36,12 +37,14 @@ class NotAsClaimed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """`run` makes its changes and returns how many; `before` is not measured."""
+    """`run` makes its changes and returns what `confirm` needs to count them; only `run` is measured."""
 
     name: str
-    run: Callable[[], int]
+    run: Callable[[], Any]
+    confirm: Callable[[Any], int]
     helpers: Sequence[int] = ()
     before: Callable[[], None] | None = None
+    warm: bool = True
 
 
 def measure(size: Size, say: Callable[[str], None]) -> dict[str, Any]:
@@ -57,6 +60,8 @@ def measure(size: Size, say: Callable[[str], None]) -> dict[str, Any]:
             contenders += _ansible(ground, programs, directory, size.few)
         for number in range(size.rounds + 1):
             for contender in contenders:
+                if not number and not contender.warm:
+                    continue
                 sample = _sample(ground, contender)
                 say(f"round {number or 'of warming'}: {contender.name}: {sample['client_ms']:.1f} ms")
                 samples += [{"round": number, **sample}] if number else []
@@ -71,8 +76,9 @@ def _sample(ground: Ground, contender: Contender) -> dict[str, Any]:
     if contender.before is not None:
         contender.before()
     meter = Meter(contender.helpers, ground.server)
-    changes = contender.run()
+    done = contender.run()
     spent = meter.spent()
+    changes = contender.confirm(done)
     return {
         "contender": contender.name,
         "changes": changes,
@@ -84,19 +90,20 @@ def _sample(ground: Ground, contender: Contender) -> dict[str, Any]:
 
 
 def _bare(ground: Ground) -> Iterator[Contender]:
+    confirmed = partial(_confirmed, ground)
     ways = {"fresh": bare.fresh, "fresh, same commands": bare.same_steps, "reused": bare.reused}
     for name, way in ways.items():
-        yield Contender(f"paramiko, {name}", lambda way=way: _confirmed(ground, _in_lanes(ground, way)))  # type: ignore[misc]
+        yield Contender(f"paramiko, {name}", partial(_in_lanes, ground, way), confirmed)
     current: list[Login] = []
 
     def known() -> None:
         current[:] = [Login(name, password()) for name in ground.selves]
         set_passwords(current)
 
-    def themselves() -> int:
-        return _confirmed(ground, together(lambda login: bare.by_itself(ground, login), current))
+    def themselves() -> list[Login]:
+        return together(partial(bare.by_itself, ground), current)
 
-    yield Contender("paramiko, own password", themselves, before=known)
+    yield Contender("paramiko, own password", themselves, confirmed, before=known)
 
 
 def _in_lanes(ground: Ground, way: Callable[[Ground, Login, Sequence[str]], list[Login]]) -> list[Login]:
@@ -114,11 +121,10 @@ def _engine(ground: Ground, engine: rig.Rig) -> Iterator[Contender]:
     def lane(one: Lane) -> list[int]:
         return [engine.change(name) for name in one.accounts]
 
-    def by_administrators() -> int:
+    def by_administrators() -> list[int]:
         asked = [operation for done in together(lane, ground.lanes) for operation in done]
         engine.seal_audit()
-        engine.check(asked)
-        return len(asked)
+        return asked
 
     def known() -> None:
         current = [Login(name, password()) for name in ground.selves]
@@ -126,13 +132,9 @@ def _engine(ground: Ground, engine: rig.Rig) -> Iterator[Contender]:
         for login in current:
             engine.know(login)
 
-    def themselves() -> int:
-        asked = rig.change_all(engine, ground.selves, len(ground.lanes))
-        engine.check(asked)
-        return len(asked)
-
-    yield Contender("engine, fresh", by_administrators, engine.helpers)
-    yield Contender("engine, own password", themselves, engine.helpers, known)
+    themselves = partial(rig.change_all, engine, ground.selves, len(ground.lanes))
+    yield Contender("engine, fresh", by_administrators, engine.check, engine.helpers)
+    yield Contender("engine, own password", themselves, engine.check, engine.helpers, known)
 
 
 def _ansible(ground: Ground, programs: Path, directory: Path, few: int) -> Iterator[Contender]:
@@ -141,4 +143,4 @@ def _ansible(ground: Ground, programs: Path, directory: Path, few: int) -> Itera
     for pipelining in (True, False):
         name = f"ansible-core, pipelining {'on' if pipelining else 'off'}"
         playbook = ansible.Playbook(programs, directory / f"ansible-{pipelining}", ground, pipelining)
-        yield Contender(name, lambda playbook=playbook: _confirmed(ground, playbook.change(pairs)))  # type: ignore[misc]
+        yield Contender(name, partial(playbook.change, pairs), partial(_confirmed, ground), warm=False)

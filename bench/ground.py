@@ -63,9 +63,7 @@ def prepared(each: int, own: int) -> Iterator[Ground]:
     try:
         lanes = tuple(_lane(accounts, number, each) for number in range(LANES))
         selves = tuple(accounts.add(f"s{number}", password()) for number in range(own))
-        yield Ground(
-            server.host, server.port, server.host_key_line, server.pid, accounts, lanes, selves
-        )
+        yield Ground(server.host, server.port, server.host_key_line, server.pid, accounts, lanes, selves)
     finally:
         server.stop()
         accounts.remove_all()

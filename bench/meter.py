@@ -1,4 +1,4 @@
-"""CPU time by who spent it: this process and what it waited for, other processes with their children, sshd."""
+"""CPU time by who spent it: this process with what it waited for, its helpers, sshd."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ QUIET_SECONDS = 10.0  # that the server's last sessions may take to end
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """Milliseconds of CPU; `wall` in seconds. `client` is everything but the server, `helpers` a part of it."""
+    """Milliseconds of CPU; `wall` in seconds. `helpers` is a part of `client`: everything but the server."""
 
     wall: float
     client: float
@@ -53,7 +53,7 @@ def own() -> float:
 
 
 def tree(pid: int) -> float:
-    """Milliseconds of a process, of the children it waited for, and of those still living: proc(5), fields 14–17."""
+    """Milliseconds of a process, the children it waited for and the living ones: proc(5), fields 14 to 17."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     spent = sum(map(int, fields[11:15])) * TICK
     for child in children(pid):

@@ -33,7 +33,9 @@ Figures = dict[str, float]
 class Timed:
     """Passes every call on and adds its CPU milliseconds, of the calling thread, to `spent[name]`."""
 
-    def __init__(self, inner: Any, name: str, spent: Counter[str], wrap: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self, inner: Any, name: str, spent: Counter[str], wrap: frozenset[str] = frozenset()
+    ) -> None:
         self._inner, self._name, self._spent, self._wrap = inner, name, spent, wrap
 
     def __getattr__(self, attribute: str) -> Any:
@@ -54,17 +56,19 @@ class Timed:
 
 
 def measure(changes: int) -> dict[str, Any]:
-    with tempfile.TemporaryDirectory(prefix="keyturn-bench-") as directory:
-        with rig.on_fake(Path(directory) / "engine", max(changes, WARM)) as (engine, names):
-            engine.check(rig.change_all(engine, names[:WARM], threads=2))
-            throughput = [_throughput(engine, names[:changes], threads) for threads in THREADS]
-            return {
-                "throughput": throughput,
-                "statements": _statements(engine, names[:changes]),
-                "milliseconds": _milliseconds(engine, names[:changes]),
-                "small": _small(engine),
-                "doorbell": _doorbell(changes),
-            }
+    with (
+        tempfile.TemporaryDirectory(prefix="keyturn-bench-") as directory,
+        rig.on_fake(Path(directory) / "engine", max(changes, WARM)) as (engine, names),
+    ):
+        engine.check(rig.change_all(engine, names[:WARM], threads=2))
+        throughput = [_throughput(engine, names[:changes], threads) for threads in THREADS]
+        return {
+            "throughput": throughput,
+            "statements": _statements(engine, names[:changes]),
+            "milliseconds": _milliseconds(engine, names[:changes]),
+            "small": _small(engine),
+            "doorbell": _doorbell(changes),
+        }
 
 
 def _throughput(engine: Rig, names: Sequence[str], threads: int) -> Figures:
@@ -88,15 +92,15 @@ def _statements(engine: Rig, names: Sequence[str]) -> Figures:
 
 
 def _milliseconds(engine: Rig, names: Sequence[str]) -> Figures:
-    """CPU of one thread by part; `child` is the fork server's tree, `rest` protocol, sealing and redaction."""
+    """CPU of one thread by part; `child` is the fork server's tree."""
     spent: Counter[str] = Counter()
     settings = engine.settings
     ledger = Ledger(engine.database, worker_name(), settings.lease, settings.margin)
     sessions = Timed(engine.children, "speaking with the child", spent, frozenset({"open"}))
     conductor = Conductor(
         Timed(ledger, "database: claim to close", spent),  # type: ignore[arg-type]
-        sessions,  # type: ignore[arg-type]
-        Timed(engine.keys, "zone keys", spent),  # type: ignore[arg-type]
+        sessions,
+        Timed(engine.keys, "zone keys", spent),
         Timed(engine.journal, "escrow journal", spent),  # type: ignore[arg-type]
         settings.deadline,
     )
@@ -123,7 +127,9 @@ def _small(engine: Rig) -> Figures:
     return {
         "seal": _each(lambda: seal(secret, key.public_key(), context)),
         "open": _each(lambda: open_sealed(sealed, key, context)),
-        "redact a transcript with two secrets": _each(lambda: Redactor([secret, Secret("x" * 24)]).redact(text)),
+        "redact a transcript with two secrets": _each(
+            lambda: Redactor([secret, Secret("x" * 24)]).redact(text)
+        ),
     }
 
 
@@ -153,4 +159,8 @@ def _doorbell(rings: int) -> Figures:
     time.sleep(1.0)
     idle = meter.spent()
     consumer.stop()
-    return {"ring_ms": ringing.client / rings, "per_second": rings / ringing.wall, "idle_ms_per_second": idle.client}
+    return {
+        "ring_ms": ringing.client / rings,
+        "per_second": rings / ringing.wall,
+        "idle_ms_per_second": idle.client,
+    }

@@ -1,4 +1,4 @@
-"""`python reap.py COMMAND …`: run it, then end and await whatever it left behind, so that its CPU time is counted too.
+"""`python reap.py COMMAND …`: run it, end and await what it left behind, so that all CPU time is counted.
 
 ssh's ControlPersist leaves masters in the background; they become children of this process (prctl(2)).
 """

@@ -1,4 +1,4 @@
-"""A whole engine in one process, on a data directory of its own: production's database, journal and fork server."""
+"""A whole engine in one process, with production's database, journal and fork server."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import event, func, select, update
+from sqlalchemy import Update, event, func, select, update
 
 import engine.access.models
 import engine.operations.models  # noqa: F401 - declares tables
@@ -20,7 +20,7 @@ from engine.catalog.credentials import NewCredential, add_credential
 from engine.catalog.devices import NewDevice, add_device
 from engine.catalog.models import credential
 from engine.catalog.rules import ensure_shipped_policies
-from engine.catalog.states import Action
+from engine.catalog.states import Action, CredentialState
 from engine.catalog.zones import ensure_zone
 from engine.operations.models import operation
 from engine.operations.requests import Ask, ask_for
@@ -79,15 +79,16 @@ class Rig:
         new = NewCredential(f"{login.name}@{device}", auth=None if auth is None else f"{auth}@{device}")
         with self.database.writing() as connection:
             made = add_credential(connection, ACTOR, new)
-            connection.execute(update(credential).where(credential.c.id == made.id).values(enabled=True))
+            connection.execute(_which(made.id).values(enabled=True))
         self._credentials[login.name] = made.id
         self.know(login)
 
     def know(self, login: Login) -> None:
-        """Somebody set this password; the engine is told."""
+        """Somebody set this password; the engine is told, and takes it for proven."""
+        credential_id = self._credentials[login.name]
         with self.database.writing() as connection:
-            secret = Secret(login.password)
-            import_secret(connection, self.journal, self._credentials[login.name], secret, ACTOR)
+            import_secret(connection, self.journal, credential_id, Secret(login.password), ACTOR)
+            connection.execute(_which(credential_id).values(state=CredentialState.MANAGED))
 
     def ask(self, name: str) -> int:
         with self.database.writing() as connection:
@@ -105,17 +106,18 @@ class Rig:
             while chain.append(connection) > 0:
                 continue
 
-    def check(self, asked: Sequence[int]) -> None:
-        """Raises NotProven."""
+    def check(self, asked: Sequence[int]) -> int:
+        """How many changes these were. Raises NotProven unless all of them are proven."""
         states = select(operation.c.state, operation.c.reason, func.count()).where(operation.c.id.in_(asked))
         with self.database.reading() as connection:
             rows = connection.execute(states.group_by(operation.c.state, operation.c.reason)).all()
         if any(state != OperationState.SUCCEEDED for state, _, _ in rows):
             raise NotProven("; ".join(f"{count} {state}: {reason}" for state, reason, count in rows))
+        return len(asked)
 
     @contextmanager
     def counting(self) -> Iterator[Counter[str]]:
-        """SQL statements, commits and rows of synced journal writes made meanwhile."""
+        """SQL statements and commits made meanwhile."""
         counts: Counter[str] = Counter()
 
         def statement(*_: Any) -> None:
@@ -180,6 +182,10 @@ def change_all(rig: Rig, names: Sequence[str], threads: int) -> list[int]:
         asked = list(pool.map(rig.change, names))
     rig.seal_audit()
     return asked
+
+
+def _which(credential_id: int) -> Update:
+    return update(credential).where(credential.c.id == credential_id)
 
 
 def _fork_servers() -> list[int]:

@@ -139,6 +139,7 @@ def _serve(settings: Settings, database: Database, journal: JournalWriter, worke
     worker.bell = bell
     consumer = WorkerThread(app, settings.threads)
     tick = Tick(database, bell, settings.tick)
+    worker.ended = tick.ended
     consumer.start()
     tick.start()
     context = ApiContext(

@@ -372,12 +372,12 @@ class StoreSuite:
         for sealed in (7, 14, 20):
             write_entries(database, sealed - self.state(database)[1].sequence)
             seal_all(database)
-            assert verification.verify(exported(database)) == export.Verdict(
+            assert verification.verify(exported(database)) == verification.Verdict(
                 sealed, self.state(database)[1].hash, 0
             )
 
     def test_an_empty_record_exports_a_header(self, database: Database) -> None:
-        assert verification.verify(exported(database)) == export.Verdict(0, verification.GENESIS, 0)
+        assert verification.verify(exported(database)) == verification.Verdict(0, verification.GENESIS, 0)
 
     def test_what_is_changed_in_the_database_shows_in_the_export(self, database: Database) -> None:
         write_entries(database, 5)

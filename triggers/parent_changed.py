@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, Row, or_, select, update
 
 from engine.catalog.models import credential, device
 from engine.catalog.states import Action, CredentialState
@@ -43,7 +43,7 @@ def expand(connection: Connection, limit: int = BATCH) -> int:
         .where(cascade.c.done.is_(False))
         .order_by(cascade.c.id)
         .limit(1)
-        .with_for_update(skip_locked=True)
+        .with_for_update(skip_locked=True, key_share=True)
     ).first()
     if row is None:
         return 0
@@ -74,10 +74,6 @@ def _ask(connection: Connection, row: Row[Any], child: Row[*tuple[Any, ...]]) ->
             details={"state": child.state},
         )
         return
-    if child.link == "same":
-        connection.execute(
-            update(credential).where(credential.c.id == child.id).values(parent_version=row.version)
-        )
     ask = Ask(
         credential_id=child.id,
         action=Action.CHANGE_SECRET,
@@ -86,3 +82,8 @@ def _ask(connection: Connection, row: Row[Any], child: Row[*tuple[Any, ...]]) ->
         parent_operation_id=row.operation_id,
     )
     insert_operation(connection, ask)
+    if child.link == "same":  # cascades may be expanded out of order; a newer version is never given up again
+        older = or_(credential.c.parent_version.is_(None), credential.c.parent_version < row.version)
+        connection.execute(
+            update(credential).where(credential.c.id == child.id, older).values(parent_version=row.version)
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import Final
 
@@ -50,7 +51,7 @@ class BodyLimit:
 
 
 class AccessLog:
-    """Method, path, status and milliseconds. Never a query string: applications put secrets there."""
+    """Method, route, status and milliseconds. Never a query string: applications put secrets there."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -71,4 +72,13 @@ class AccessLog:
             return await self._app(scope, receive, watched)
         finally:
             milliseconds = round((time.monotonic() - started) * 1000)
-            log.info("request", method=scope["method"], path=scope["path"], status=status, ms=milliseconds)
+            log.info("request", method=scope["method"], path=_route(scope), status=status, ms=milliseconds)
+
+
+def _route(scope: Scope) -> str:
+    """The path with its parameters' names in place of their values: a secret may have been pasted there."""
+    route = scope.get("route")
+    if route is None:
+        return "(no such address)"
+    own = re.search(route.path_regex.pattern.removeprefix("^"), scope["path"])  # without the router's prefix
+    return f"{scope['path'][: own.start()] if own else ''}{route.path}"

@@ -39,7 +39,7 @@ def set_parent(connection: Connection, credential_id: int, parent_id: int, link:
             f"{name_of(connection, credential_id)} would stand more than {MAX_DEPTH} links below the top of "
             "its family; link it to a credential nearer the top"
         )
-    values = {"parent_id": parent_id, "link": link}
+    values = {"parent_id": parent_id, "link": link, "parent_version": None}
     connection.execute(update(credential).where(credential.c.id == credential_id).values(values))
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from pydantic import ValidationError
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from engine.catalog import policies, profiles
 from engine.catalog.checks import label
@@ -22,6 +23,22 @@ from engine.store.clock import now
 from engine.store.statements import insert_unless_there
 
 ROOT: Final = "root"
+
+# Planning runs at every request and every claim: built once, each of these costs a tenth.
+_THAT = credential.c.id == bindparam("which")
+_POLICY = select(policy).where(policy.c.id == bindparam("which"))
+_PROFILES = select(profile.c.rules)
+_LOGINS = select(credential.c.auth_id, credential.c.become_id, credential.c.reconcile_id).where(_THAT)
+_USERNAME = select(credential.c.username).where(_THAT)
+_MATCHED = (
+    select(
+        credential.c.kind, credential.c.tags, device.c.ports, device.c.vendor, device.c.model, device.c.type
+    )
+    .add_columns(device.c.tags.label("device_tags"))
+    .join(device, device.c.id == credential.c.device_id)
+    .where(_THAT)
+)
+FIELD_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,31}|[0-9]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +96,7 @@ def policy_id(connection: Connection, name: str) -> int:
 
 
 def get_policy(connection: Connection, policy_id: int) -> Policy:
-    row = connection.execute(select(policy).where(policy.c.id == policy_id)).one()
+    row = connection.execute(_POLICY, {"which": policy_id}).one()
     return Policy(row.id, row.name, PolicyData.model_validate(row.rules))
 
 
@@ -112,7 +129,7 @@ def list_profiles(connection: Connection) -> list[Profile]:
 
     A stored one keeps its name where a later release ships one of that name.
     """
-    stored = [Profile.model_validate(row) for row in connection.scalars(select(profile.c.rules))]
+    stored = [Profile.model_validate(row) for row in connection.scalars(_PROFILES)]
     by_name = {each.name: each for each in (*profiles.SHIPPED, *stored)}
     return [by_name[name] for name in sorted(by_name)]
 
@@ -128,20 +145,7 @@ def match(
     Raises UnknownCredential, NoProfile, ProfileTie.
     """
     chosen = logins(connection, credential_id, action)
-    statement = (
-        select(
-            credential.c.kind,
-            credential.c.tags,
-            device.c.ports,
-            device.c.vendor,
-            device.c.model,
-            device.c.type,
-        )
-        .add_columns(device.c.tags.label("device_tags"))
-        .join(device, device.c.id == credential.c.device_id)
-        .where(credential.c.id == credential_id)
-    )
-    row = connection.execute(statement).one()
+    row = connection.execute(_MATCHED, {"which": credential_id}).one()
     facts = ProfileFacts(
         kind=CredentialKind(row.kind),
         services=frozenset(row.ports),
@@ -160,21 +164,24 @@ def logins(connection: Connection, credential_id: int, action: Action) -> Logins
 
     Raises UnknownCredential.
     """
-    row = connection.execute(select(credential).where(credential.c.id == credential_id)).one_or_none()
+    row = connection.execute(_LOGINS, {"which": credential_id}).one_or_none()
     if row is None:
         raise UnknownCredential(f"with id {credential_id}")
     reconciling = row.reconcile_id if action is Action.RECONCILE else None
     login_id = reconciling or row.auth_id
     if login_id is None:
         return Logins(credential_id, None, LoginAs.SELF)
-    username = connection.execute(
-        select(credential.c.username).where(credential.c.id == login_id)
-    ).scalar_one()
+    username = connection.execute(_USERNAME, {"which": login_id}).scalar_one()
     return Logins(login_id, row.become_id, LoginAs.ROOT if username == ROOT else LoginAs.OTHER)
 
 
 def _first_fault(error: ValidationError) -> str:
     """Where and what, without the input, which could be anything."""
     first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    where = ".".join(str(part) for part in first["loc"])
+    where = ".".join(map(_shown, first["loc"]))
     return f"{where}: {first['msg']}" if where else first["msg"]
+
+
+def _shown(part: int | str) -> str:
+    """A caller's key is quoted back only if it looks like the name of a field: it could be a secret."""
+    return str(part) if FIELD_NAME.fullmatch(str(part)) else "(a field)"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from importlib import import_module
 
 import click
@@ -9,7 +10,18 @@ import click
 from engine.cli.exits import MEANING
 from engine.cli.frame import EngineGroup, shared_options
 
-COMMANDS = ("up", "doctor", "device", "credential", "operation", "profile", "policy", "template", "audit")
+COMMANDS = (
+    "up",
+    "doctor",
+    "device",
+    "credential",
+    "operation",
+    "profile",
+    "policy",
+    "template",
+    "audit",
+    "restored",
+)
 EPILOG = "\b\nExit codes:\n" + "\n".join(f"{code:>4}  {meaning}" for code, meaning in MEANING.items())
 
 
@@ -30,3 +42,5 @@ class Main(EngineGroup):
 @click.version_option(package_name="keyturn")
 def main() -> None:
     """Keyturn: rotates passwords on targets and never loses one."""
+    # A crash must not write secrets to a file; the fork server and its children inherit it.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, case, or_, select, update
+from sqlalchemy import Connection, bindparam, case, or_, select, update
 
 from engine.catalog.models import account
 from engine.store.clock import now
@@ -30,33 +30,41 @@ class Budget:
     window: float
 
 
+_OVER = or_(account.c.failures_since.is_(None), account.c.failures_since < now() - bindparam("window"))
+_FREE = or_(_OVER, account.c.failures + account.c.in_flight < bindparam("allowed"))
+_THAT = account.c.id == bindparam("which")
+_CHARGE = (
+    update(account)
+    .where(_THAT, _FREE)
+    .values(
+        failures=case((_OVER, 0), else_=account.c.failures),
+        in_flight=case((_OVER, 1), else_=account.c.in_flight + 1),
+        failures_since=now(),
+    )
+    .returning(account.c.id)
+)
+_LANDED = (
+    update(account)
+    .where(_THAT)
+    .values(in_flight=case((account.c.in_flight > 0, account.c.in_flight - 1), else_=0))
+)
+_SETTLE = {
+    True: _LANDED.values(failures=0),
+    None: _LANDED,
+    False: _LANDED.values(failures=account.c.failures + 1, failures_since=now()),
+}
+_LEFT = select(account.c.failures + account.c.in_flight, account.c.failures_since, now()).where(_THAT)
+
+
 def charge(connection: Connection, account_id: int, budget: Budget) -> bool:
     """Charge one try. False: the budget of this window is spent, do not try."""
-    over = or_(account.c.failures_since.is_(None), account.c.failures_since < now() - budget.window)
-    free = or_(over, account.c.failures + account.c.in_flight < budget.allowed)
-    charged = connection.execute(
-        update(account)
-        .where(account.c.id == account_id, free)
-        .values(
-            failures=case((over, 0), else_=account.c.failures),
-            in_flight=case((over, 1), else_=account.c.in_flight + 1),
-            failures_since=now(),
-        )
-        .returning(account.c.id)
-    )
-    return charged.first() is not None
+    values = {"which": account_id, "window": budget.window, "allowed": budget.allowed}
+    return connection.execute(_CHARGE, values).first() is not None
 
 
 def settle(connection: Connection, account_id: int, opened: bool | None) -> None:
     """Record how a charged try ended. One that opened clears the window; None: the target never judged it."""
-    flight = case((account.c.in_flight > 0, account.c.in_flight - 1), else_=0)
-    failures = {True: 0, None: account.c.failures, False: account.c.failures + 1}[opened]
-    since = account.c.failures_since if opened is not False else now()
-    connection.execute(
-        update(account)
-        .where(account.c.id == account_id)
-        .values(in_flight=flight, failures=failures, failures_since=since)
-    )
+    connection.execute(_SETTLE[opened], {"which": account_id})
 
 
 def abandoned(connection: Connection) -> None:
@@ -79,12 +87,7 @@ def next_try(connection: Connection, account_id: int, budget: Budget) -> float:
 
 def left(connection: Connection, account_id: int, budget: Budget) -> tuple[int, float]:
     """How many refused tries are left in this window, and the moment when the window is over."""
-    row = connection.execute(
-        select(account.c.failures + account.c.in_flight, account.c.failures_since, now()).where(
-            account.c.id == account_id
-        )
-    ).one()
-    used, since, moment = row
+    used, since, moment = connection.execute(_LEFT, {"which": account_id}).one()
     if since is None or since + budget.window < moment:
         return budget.allowed, moment
     return max(0, budget.allowed - used), since + budget.window

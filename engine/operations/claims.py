@@ -7,31 +7,35 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, and_, exists, insert, literal, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
-from engine.catalog.models import account, credential, device, host_key, zone
+from engine.catalog.models import credential, device
+from engine.catalog.rules import get_policy
 from engine.catalog.states import Action, CredentialState
-from engine.operations import budget
+from engine.operations import admission, budget
+from engine.operations import statements as sql
+from engine.operations.admission import CHANGING
 from engine.operations.budget import Budget
-from engine.operations.models import attempt, operation, shared_lease
-from engine.operations.plan import Plan, plan_for
+from engine.operations.errors import NotAdmitted, NotClaimed, Postponed
+from engine.operations.models import operation, shared_lease
+from engine.operations.notices import tell
+from engine.operations.plan import Plan, plan_for, stricter
 from engine.operations.states import LIVE, OperationState, write_down
+from engine.operations.texts import kept
 from engine.record import audit
 from engine.rotation.protocol import Facts, Goal, Mode, Reply
-from engine.store.clock import now
 from engine.store.database import Database
 from engine.store.errors import KeyturnError
-from engine.store.models import engine_state
 from engine.vault.models import secret_version
 from engine.vault.refs import CredentialRef, SealedVersion, credential_ref, credential_refs
-from executors.contract import TemplateError
+from executors.contract import Outcome, ProofKind, TemplateError
 from executors.registry import ExecutorUnavailable
 
 CLOCK_STEP = 2.0  # seconds that the database's clock may run backwards before claims stop
 RESENDS = 2  # times that one operation sends a candidate again
+GOES_FIRST = 1.0  # seconds until an operation looks again whether its login is free
 REGENERATIONS = 2  # times that it makes another one after a policy's refusal
-CHANGING = (Action.CHANGE_SECRET, Action.RECONCILE, Action.ACTIVATE, Action.DEACTIVATE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +65,7 @@ class Claim:
     device: DeviceRef
     zone: str
     plan: Plan
-    budget: Budget
+    budgets: Mapping[int, Budget]  # by account, of all that log in
     facts: Facts
     versions: Mapping[int, SealedVersion]
     logins: Mapping[str, SealedVersion]  # by role: auth, become, jump
@@ -71,12 +75,29 @@ class Claim:
     identity: str | None  # the account's own id on the target, once known
 
     @property
-    def expired(self) -> bool:
-        return boottime() >= self.until
+    def logs_in(self) -> int:
+        """The account that logs in for the change."""
+        return self.logins["auth"].credential.account_id if "auth" in self.logins else self.credential.account_id
 
+    @property
+    def connecting(self) -> frozenset[int]:
+        """The accounts whose secrets a login for the change tries."""
+        return frozenset({self.logs_in, *self._jumps})
 
-class NotClaimed(Exception):
-    """Nothing to do now. The message says why; the operation keeps its due time or gets a later one."""
+    @property
+    def proving(self) -> frozenset[int]:
+        """The accounts whose secrets a proof tries: `su` starts from another login."""
+        start = {self.logs_in} if self.plan.proof is ProofKind.SU else set()
+        return frozenset({self.credential.account_id, *start, *self._jumps})
+
+    @property
+    def _jumps(self) -> list[int]:
+        return [login.credential.account_id for role, login in self.logins.items() if role == "jump"]
+
+    @property
+    def budget(self) -> Budget:
+        """The account's own."""
+        return self.budgets[self.credential.account_id]
 
 
 UNPLANNABLE = (KeyturnError, TemplateError, ExecutorUnavailable)
@@ -87,9 +108,10 @@ changed."""
 class Unplannable(NotClaimed):
     """Nothing is sent; a person must mend what the message names."""
 
-    def __init__(self, operation_id: int, reason: str) -> None:
+    def __init__(self, operation_id: int, reason: str, outcome: Outcome | None) -> None:
         super().__init__(reason)
         self.operation_id = operation_id
+        self.outcome = outcome
 
 
 def boottime() -> float:
@@ -104,7 +126,8 @@ def claim(database: Database, operation_id: int, worker: str, lease: float, marg
         with database.writing() as connection:
             return _claim(connection, operation_id, worker, lease, began + lease - margin)
     except UNPLANNABLE as error:
-        raise Unplannable(operation_id, str(error)) from None
+        outcome = None if isinstance(error, NotAdmitted) else Outcome.BAD_TEMPLATE
+        raise Unplannable(operation_id, str(error), outcome) from None
     except IntegrityError:
         raise NotClaimed("another operation of the account is live") from None
 
@@ -116,19 +139,25 @@ def _claim(connection: Connection, operation_id: int, worker: str, lease: float,
     roles = _roles(row, plan)
     found = credential_refs(connection, {row.credential_id, *roles.values()})
     own = found[row.credential_id]
-    others = {role: found[id] for role, id in roles.items() if id != row.credential_id}
+    others = {role: found[other] for role, other in roles.items() if other != row.credential_id}
     identity = _lock(connection, row, own, others)
     _room_on_device(connection, row)
-    limits = Budget(plan.lockout.probes_allowed, plan.lockout.window_seconds)
+    row = _as_locked(connection, row)
+    budgets = _budgets(connection, plan, own, others)
+    limits = budgets[own.account_id]
     logs_in = others.get("auth", own)
     _drop_outdated(connection, row)
     versions, status = _versions(connection, own)
+    logins = _current(connection, others)
+    admission.check(connection, row, plan, others, logins, dict(status).values())
     connects_first = action is not Action.VERIFY and "sent" not in dict(status).values()
-    if connects_first and not budget.charge(connection, logs_in.account_id, limits):
-        raise BudgetSpent(operation_id, logs_in.account_id, limits)
+    if connects_first:
+        for account_id in _charged(logs_in, others):
+            if not budget.charge(connection, account_id, budgets[account_id]):
+                raise BudgetSpent(operation_id, account_id, budgets[account_id])
     epoch = _take(connection, row, own, worker, lease)
     _share(connection, operation_id, others)
-    attempts = _start(connection, row, epoch, worker, lease, plan, logs_in)
+    attempts = _start(connection, row, epoch, worker, lease, plan, logs_in, own.name)
     parent = _parent(connection, row)
     facts = _facts(connection, row, plan, own, others, status, limits)
     if action in CHANGING and not facts.sent and not facts.committed:
@@ -156,10 +185,10 @@ def _claim(connection: Connection, operation_id: int, worker: str, lease: float,
         device=_device(connection, row.device_id),
         zone=row.zone,
         plan=plan,
-        budget=limits,
+        budgets=budgets,
         facts=facts,
         versions=versions,
-        logins=_current(connection, others),
+        logins=logins,
         jump_device=_jump_device(connection, others.get("jump")),
         parent=parent,
         prepaid=connects_first,
@@ -167,44 +196,54 @@ def _claim(connection: Connection, operation_id: int, worker: str, lease: float,
     )
 
 
-def _due(connection: Connection, operation_id: int) -> Row[Any]:
+def _due(connection: Connection, operation_id: int, *, locking: bool = False) -> Row[Any]:
     """The operation, if it is due, nobody holds it, and the engine may work. Raises NotClaimed."""
-    statement = (
-        select(
-            operation,
-            credential.c.auth_id,
-            credential.c.become_id,
-            credential.c.reconcile_id,
-            credential.c.parent_id,
-            credential.c.parent_version,
-            credential.c.link,
-            device.c.jump_credential_id,
-            device.c.connection_limit,
-            device.c.paused,
-            zone.c.name.label("zone"),
-            engine_state.c.incarnation,
-            engine_state.c.paused.label("engine_paused"),
-            engine_state.c.clock_high,
-            now().label("moment"),
-        )
-        .join(credential, credential.c.id == operation.c.credential_id)
-        .join(device, device.c.id == operation.c.device_id)
-        .join(zone, zone.c.id == operation.c.zone_id)
-        .join(engine_state, engine_state.c.id == 1)
-        .where(operation.c.id == operation_id)
-    )
-    row = connection.execute(statement).first()
+    statement = sql.DUE_LOCKED if locking else sql.DUE
+    row = connection.execute(statement, {"which": operation_id}).first()
     if row is None:
         raise NotClaimed("there is no such operation")
     if row.state not in (OperationState.SCHEDULED, *LIVE):
         raise NotClaimed(f"it is {row.state}")
     if row.due > row.moment or (row.lease_until is not None and row.lease_until > row.moment):
         raise NotClaimed("it is not due, or somebody works on it")
+    if row.needs_person:
+        raise NotClaimed("a person must decide first")
+    if row.account_until is not None and row.account_until > row.moment:
+        raise NotClaimed("another worker holds the account")
     if row.moment < row.clock_high - CLOCK_STEP:
         raise NotClaimed("the database's clock went backwards; claims wait until it has caught up")
     if row.state == OperationState.SCHEDULED and (row.engine_paused or row.paused):
         raise NotClaimed("changes are paused")
     return row
+
+
+def _as_locked(connection: Connection, row: Row[Any]) -> Row[Any]:
+    """The operation once more, now that nobody else can move it: what was read before the locks may be history."""
+    if connection.dialect.name == "sqlite":  # a writing transaction there is alone from its beginning
+        return row
+    locked = _due(connection, row.id, locking=True)
+    if locked.action != row.action:
+        raise NotClaimed("somebody asks for another action at this moment")
+    return locked
+
+
+def _budgets(
+    connection: Connection, plan: Plan, own: CredentialRef, others: Mapping[str, CredentialRef]
+) -> dict[int, Budget]:
+    """Each account has its own policy's limit; the platform's holds for all."""
+    limits = {own.account_id: plan.lockout}
+    for other in others.values():
+        if other.account_id not in limits:
+            policy_id = select(credential.c.policy_id).where(credential.c.id == other.id)
+            rules = get_policy(connection, connection.execute(policy_id).scalar_one()).rules
+            limits[other.account_id] = stricter(plan.platform_threshold, rules.lockout)
+    return {key: Budget(each.probes_allowed, each.window_seconds) for key, each in limits.items()}
+
+
+def _charged(logs_in: CredentialRef, others: Mapping[str, CredentialRef]) -> list[int]:
+    """Whose secrets the way to the target and the login there cost a try, in the order of the locks."""
+    jump = others.get("jump")
+    return sorted({logs_in.account_id, *([] if jump is None else [jump.account_id])})
 
 
 def _roles(row: Row[Any], plan: Plan) -> dict[str, int]:
@@ -213,7 +252,7 @@ def _roles(row: Row[Any], plan: Plan) -> dict[str, int]:
     if row.action == Action.RECONCILE:
         auth = row.reconcile_id or row.auth_id
     roles = {"auth": auth, "become": row.become_id, "jump": row.jump_credential_id}
-    return {role: id for role, id in roles.items() if id is not None}
+    return {role: credential_id for role, credential_id in roles.items() if credential_id is not None}
 
 
 def _lock(
@@ -222,27 +261,28 @@ def _lock(
     """Lock all accounts in the order of their ids; check that none is in another's way. Returns the own's
     identity."""
     ids = sorted({own.account_id, *(other.account_id for other in others.values())})
-    rows = connection.execute(
-        select(account.c.id, account.c.lease_until, account.c.identity)
-        .where(account.c.id.in_(ids))
-        .order_by(account.c.id)
-        .with_for_update()
-    )
-    found = {id: (until, identity) for id, until, identity in rows}
+    rows = connection.execute(sql.LOCKED_ACCOUNTS, {"ids": ids})
+    found = {account_id: (until, identity) for account_id, until, identity in rows}
     held, identity = found[own.account_id]
     if held is not None and held > row.moment:
         raise NotClaimed("another worker holds the account")
-    logins = [id for id in ids if id != own.account_id]
+    logins = [account_id for account_id in ids if account_id != own.account_id]
     if logins and _being_changed(connection, logins, row):
-        raise NotClaimed("an account that logs in is being changed; that goes first")
+        raise Postponed(row.id, "an account that logs in is being changed; that goes first", GOES_FIRST)
     if row.action in CHANGING and _in_use(connection, own.account_id, row.id):
         raise NotClaimed("other operations are logged in with the account")
     return None if identity is None else str(identity)
 
 
 def _being_changed(connection: Connection, logins: list[int], row: Row[Any]) -> bool:
+    """Only what can go first goes first: a change that is paused holds nobody up."""
     waiting = and_(
-        operation.c.state == OperationState.SCHEDULED, operation.c.due <= row.moment, operation.c.id < row.id
+        operation.c.state == OperationState.SCHEDULED,
+        operation.c.due <= row.moment,
+        operation.c.id < row.id,
+        operation.c.committed.is_(False),
+        exists().where(device.c.id == operation.c.device_id, device.c.paused.is_(False)),
+        literal(not (row.engine_paused or row.restored)),
     )
     statement = select(operation.c.id).where(
         operation.c.account_id.in_(logins),
@@ -253,30 +293,15 @@ def _being_changed(connection: Connection, logins: list[int], row: Row[Any]) -> 
 
 
 def _in_use(connection: Connection, account_id: int, operation_id: int) -> bool:
-    statement = (
-        select(shared_lease.c.id)
-        .join(operation, operation.c.id == shared_lease.c.operation_id)
-        .where(
-            shared_lease.c.account_id == account_id,
-            shared_lease.c.operation_id != operation_id,
-            operation.c.lease_until > now(),
-        )
-    )
-    return connection.execute(statement.limit(1)).first() is not None
+    values = {"account": account_id, "which": operation_id}
+    return connection.execute(sql.LOGGED_IN_ELSEWHERE, values).first() is not None
 
 
 def _room_on_device(connection: Connection, row: Row[Any]) -> None:
     """The device's connection limit counts operations at work on it."""
-    connection.execute(select(device.c.id).where(device.c.id == row.device_id).with_for_update())
+    connection.execute(sql.LOCKED_DEVICE, {"which": row.device_id})
     busy = connection.execute(
-        select(func.count())
-        .select_from(operation)
-        .where(
-            operation.c.device_id == row.device_id,
-            operation.c.state == OperationState.RUNNING,
-            operation.c.lease_until > now(),
-            operation.c.id != row.id,
-        )
+        sql.AT_WORK_ON_DEVICE, {"device": row.device_id, "which": row.id}
     ).scalar_one()
     if busy >= row.connection_limit:
         raise NotClaimed("the device's connection limit is reached")
@@ -293,26 +318,18 @@ class BudgetSpent(NotClaimed):
 
 
 def _take(connection: Connection, row: Row[Any], own: CredentialRef, worker: str, lease: float) -> int:
-    statement = (
-        update(account)
-        .where(
-            account.c.id == own.account_id,
-            or_(account.c.lease_until.is_(None), account.c.lease_until <= now()),
-        )
-        .values(epoch=account.c.epoch + 1, lease_owner=worker, lease_until=now() + lease)
-        .returning(account.c.epoch)
-    )
-    epoch = connection.execute(statement).scalar()
+    values = {"account": own.account_id, "lease_owner": worker, "lease": lease}
+    epoch = connection.execute(sql.TAKE_ACCOUNT, values).scalar()
     if epoch is None:
         raise NotClaimed("another worker holds the account")
     return int(epoch)
 
 
 def _share(connection: Connection, operation_id: int, others: Mapping[str, CredentialRef]) -> None:
-    connection.execute(delete(shared_lease).where(shared_lease.c.operation_id == operation_id))
+    connection.execute(sql.UNSHARE, {"which": operation_id})
     ids = {other.account_id for other in others.values()}
     if ids:
-        rows = [{"operation_id": operation_id, "account_id": id} for id in sorted(ids)]
+        rows = [{"operation_id": operation_id, "account_id": account_id} for account_id in sorted(ids)]
         connection.execute(insert(shared_lease), rows)
 
 
@@ -324,38 +341,35 @@ def _start(
     lease: float,
     plan: Plan,
     logs_in: CredentialRef,
+    name: str,
 ) -> int:
     template = plan.template
-    taken = connection.execute(
-        update(operation)
-        .where(operation.c.id == row.id, operation.c.state == row.state)
-        .values(
-            state=OperationState.RUNNING,
-            epoch=epoch,
-            lease_until=now() + lease,
-            attempts=operation.c.attempts + 1,
-            needs_person=False,
-            template_id=template.id if template else None,
-            template_sha256=template.sha256 if template else None,
-            started=func.coalesce(operation.c.started, now()),
-        )
-        .returning(operation.c.attempts)
-    ).scalar()
+    pinned = {
+        "template_id": template.id if template else None,
+        "template_sha256": template.sha256 if template else None,
+    }
+    values = {"which": row.id, "before": row.state, "epoch": epoch, "lease": lease, "found": _found(row)}
+    taken = connection.execute(sql.TAKE_OPERATION, {**values, **pinned}).scalar()
     if taken is None:
         raise NotClaimed("somebody else was faster")
     write_down(connection, row.id, row.state, OperationState.RUNNING, f"worker:{worker}", None)
-    connection.execute(
-        insert(attempt).values(
-            operation_id=row.id,
-            number=taken,
-            epoch=epoch,
-            worker=worker,
-            login=logs_in.name,
-            template_sha256=template.sha256 if template else None,
-            started=now(),
-        )
-    )
+    tell(connection, row.id, name, OperationState.RUNNING)
+    begun = {
+        "operation_id": row.id,
+        "number": taken,
+        "epoch": epoch,
+        "worker": worker,
+        "login": kept(logs_in.name, 255),
+        "template_sha256": template.sha256 if template else None,
+    }
+    connection.execute(sql.BEGIN_ATTEMPT, begun)
     return int(taken)
+
+
+def _found(row: Row[Any]) -> str | None:
+    """The credential's state, as far as it is not this operation's own doing."""
+    fresh = row.state == OperationState.SCHEDULED and row.credential_state != CredentialState.CHANGING
+    return str(row.credential_state) if fresh else row.found
 
 
 def _versions(
@@ -365,14 +379,7 @@ def _versions(
 
     Only a candidate that was never sent, and was dropped, is surely not in force.
     """
-    rows = connection.execute(
-        select(secret_version.c.number, secret_version.c.status, secret_version.c.sealed)
-        .where(
-            secret_version.c.credential_id == own.id,
-            or_(secret_version.c.status != "unused", secret_version.c.maybe_sent.is_(True)),
-        )
-        .order_by(secret_version.c.number.desc())
-    ).all()
+    rows = connection.execute(sql.POSSIBLE_VERSIONS, {"of": own.id}).all()
     return {n: SealedVersion(own, n, sealed) for n, _, sealed in rows}, [(n, status) for n, status, _ in rows]
 
 
@@ -380,12 +387,8 @@ def _current(connection: Connection, others: Mapping[str, CredentialRef]) -> dic
     if not others:
         return {}
     ids = {other.id for other in others.values()}
-    rows = connection.execute(
-        select(secret_version.c.credential_id, secret_version.c.number, secret_version.c.sealed).where(
-            secret_version.c.credential_id.in_(ids), secret_version.c.status == "current"
-        )
-    )
-    by_id = {id: (number, sealed) for id, number, sealed in rows}
+    rows = connection.execute(sql.CURRENT_VERSIONS, {"ids": sorted(ids)})
+    by_id = {credential_id: (number, sealed) for credential_id, number, sealed in rows}
     return {
         role: SealedVersion(other, *by_id[other.id]) for role, other in others.items() if other.id in by_id
     }
@@ -422,6 +425,8 @@ def _facts(
     current = next((n for n, s in status if s == "current"), None)
     sent = pending is not None and pending[1] == "sent"
     goal = _GOALS.get(Action(row.action), Goal.CHANGE)
+    if goal is not Goal.CHANGE and not sent:
+        pending = None  # an earlier change made it and never sent it; this operation has nothing to do with it
     probes, _ = budget.left(connection, own.account_id, limits)
     if goal is not Goal.VERIFY and not sent and "auth" not in others:
         probes = limits.allowed  # before any probe the account itself logs in, and that clears its window
@@ -439,6 +444,7 @@ def _facts(
         reply=None if row.reply is None else Reply(row.reply),
         resends=max(0, RESENDS - row.resent),
         regenerations=max(0, REGENERATIONS - row.regenerated),
+        replaced=row.regenerated > 0,
         overlap=plan.overlap_seconds > 0,
         persist=plan.persists,
     )
@@ -453,28 +459,24 @@ def _drop_outdated(connection: Connection, row: Row[Any]) -> None:
         .where(
             secret_version.c.credential_id == row.credential_id,
             secret_version.c.status == "candidate",
-            secret_version.c.parent_version != row.parent_version,
+            secret_version.c.parent_version.is_distinct_from(row.parent_version),
         )
         .values(status="unused")
     )
 
 
 def _device(connection: Connection, device_id: int) -> DeviceRef:
-    row = connection.execute(select(device).where(device.c.id == device_id)).one()
-    keys = connection.execute(select(host_key.c.line).where(host_key.c.device_id == device_id)).scalars()
+    row = connection.execute(sql.DEVICE, {"which": device_id}).one()
+    keys = connection.execute(sql.HOST_KEYS, {"which": device_id}).scalars()
     return DeviceRef(row.id, row.name, row.address, row.ports, row.domain, tuple(keys))
 
 
 def _jump_device(connection: Connection, jump: CredentialRef | None) -> DeviceRef | None:
     if jump is None:
         return None
-    id = connection.execute(select(credential.c.device_id).where(credential.c.id == jump.id)).scalar_one()
-    return _device(connection, id)
+    device_id = select(credential.c.device_id).where(credential.c.id == jump.id)
+    return _device(connection, connection.execute(device_id).scalar_one())
 
 
 def _set_credential(connection: Connection, credential_id: int, state: CredentialState) -> None:
-    connection.execute(
-        update(credential)
-        .where(credential.c.id == credential_id)
-        .values(state=state, reason=None, since=now())
-    )
+    connection.execute(sql.SET_CREDENTIAL, {"which": credential_id, "state": state, "reason": None})

@@ -41,3 +41,27 @@ class KeyReused(KeyturnError):
 
 class LeaseLost(Exception):
     """Another holder has a newer epoch, or our own clock says that the lease is over. Write nothing more."""
+
+
+class NumberTaken(Exception):
+    """Somebody stored a version of that number meanwhile. Nothing was written; take the next one."""
+
+
+class NotClaimed(Exception):
+    """Nothing to do now. The message says why; the operation keeps its due time or gets a later one."""
+
+
+class Postponed(NotClaimed):
+    """It waits for what may take long, so it is looked at again after `seconds` and holds nobody up meanwhile."""
+
+    def __init__(self, operation_id: int, reason: str, seconds: float) -> None:
+        super().__init__(reason)
+        self.operation_id = operation_id
+        self.seconds = seconds
+
+
+class NotAdmitted(KeyturnError):
+    """Since it was asked for, the credential, or what it needs, has become such that it cannot be begun."""
+
+    code = "wrong_state"
+    kind = Kind.CONFLICT

@@ -12,22 +12,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, and_, delete, exists, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, func, insert, select, update
 
-from engine.catalog.models import account, credential, device
-from engine.catalog.states import CredentialState
+from engine.catalog.models import account
+from engine.catalog.states import Action, CredentialState, allowed
 from engine.operations import budget, claims
+from engine.operations import statements as sql
 from engine.operations.claims import Claim
-from engine.operations.errors import LeaseLost
-from engine.operations.models import attempt, cascade, operation, request, shared_lease
+from engine.operations.errors import LeaseLost, NumberTaken, Postponed
+from engine.operations.models import cascade, operation
+from engine.operations.notices import tell
 from engine.operations.outcomes import FOLLOWING
-from engine.operations.states import LIVE, OperationState, move
+from engine.operations.requests import Ask, insert_operation
+from engine.operations.states import TERMINAL, OperationState, move
+from engine.operations.texts import kept
 from engine.record import audit, outbox
-from engine.rotation.protocol import Close, Goal, Mode, Result, Why
+from engine.rotation.protocol import Close, Goal, Mode, Reply, Result, Why
 from engine.store.clock import now
 from engine.store.database import Database
-from engine.store.models import engine_state
-from engine.templating.models import template
 from engine.vault.journal import Record
 from engine.vault.models import secret_version
 from executors.contract import Outcome, StepRecord
@@ -54,6 +56,7 @@ class Evidence:
     proof: str | None = None
     steps: Sequence[StepRecord] = ()
     transcript: bytes | None = None
+    settles_in: float = 0.0  # seconds until what was sent shows on the target
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,39 +83,48 @@ class Ledger:
         except claims.BudgetSpent as spent:
             with self._database.writing() as connection:
                 due = budget.next_try(connection, spent.account_id, spent.limits)
-                connection.execute(
-                    update(operation)
-                    .where(operation.c.id == operation_id, operation.c.due <= now())
-                    .values(due=due)
-                )
+                connection.execute(sql.POSTPONE, {"which": operation_id, "due": due})
+            raise
+        except Postponed as postponed:
+            with self._database.writing() as connection:
+                due = connection.execute(select(now() + postponed.seconds)).scalar_one()
+                connection.execute(sql.POSTPONE, {"which": operation_id, "due": due})
             raise
         except claims.Unplannable as error:
             self._cannot_be_planned(error)
             raise
 
     def _cannot_be_planned(self, error: claims.Unplannable) -> None:
-        """What was never begun fails with the reason; what is live waits for a person with it."""
+        """What sent nothing fails with the reason; what may have changed something waits for a person with it."""
+        by = f"worker:{self._worker}"
         with self._database.writing() as connection:
-            which = operation.c.id == error.operation_id
-            connection.execute(
-                update(operation)
-                .where(which, operation.c.state.in_(LIVE))
-                .values(needs_person=True, reason=str(error)[:1000], lease_until=None)
+            row = connection.execute(sql.FREE_OPERATION, {"which": error.operation_id}).first()
+            if row is None:
+                return
+            state, reason = OperationState(row.state), str(error)
+            after = OperationState.IN_DOUBT
+            if state is OperationState.IN_DOUBT:
+                connection.execute(sql.OPERATION, {"which": row.id, "needs_person": True, "reason": kept(reason)})
+                told = "operation.needs_person"
+            else:
+                sent = connection.execute(sql.ANY_SENT, {"of": row.credential_id}).first() is not None
+                live = state is OperationState.RUNNING and sent
+                after = after if live else OperationState.FAILED
+                told = f"operation.{after}"
+                ends: dict[str, Any] = {"needs_person": True} if live else {"finished": now()}
+                move(connection, row.id, (state,), after, by, reason, outcome=error.outcome, lease_until=None, **ends)
+                _put_back(connection, row, after, reason)
+            name = connection.execute(sql.NAME, {"which": row.credential_id}).scalar_one()
+            audit.write(
+                connection,
+                actor=by,
+                action=told,
+                object=name,
+                operation_id=row.id,
+                outcome=error.outcome,
+                details={"reason": kept(reason)},
             )
-            failed = connection.execute(
-                select(operation.c.id).where(which, operation.c.state == OperationState.SCHEDULED)
-            ).first()
-            if failed is not None:
-                move(
-                    connection,
-                    error.operation_id,
-                    (OperationState.SCHEDULED,),
-                    OperationState.FAILED,
-                    f"worker:{self._worker}",
-                    str(error)[:1000],
-                    outcome=Outcome.BAD_TEMPLATE,
-                    finished=now(),
-                )
+            tell(connection, row.id, name, after, error.outcome)
 
     def kept_waiting(self, operation_id: int, reason: str) -> None:
         """Say why an operation that nobody has begun is not begun. Written once, however often it is said."""
@@ -121,7 +133,7 @@ class Ledger:
                 update(operation)
                 .where(operation.c.id == operation_id, operation.c.state == OperationState.SCHEDULED)
                 .where(operation.c.reason.is_distinct_from(reason))
-                .values(reason=reason)
+                .values(reason=kept(reason))
             )
 
     def renew(self, claim: Claim) -> float:
@@ -140,35 +152,32 @@ class Ledger:
 
     def next_number(self, claim: Claim) -> int:
         with self._database.reading() as connection:
-            highest = connection.execute(
-                select(func.max(secret_version.c.number)).where(
-                    secret_version.c.credential_id == claim.credential.id
-                )
-            ).scalar()
+            highest = connection.execute(sql.NEWEST_NUMBER, {"of": claim.credential.id}).scalar()
         return (highest or 0) + 1
 
     def journaled(
         self, claim: Claim, record: Record, replaces: int | None, parent_version: int | None
     ) -> None:
-        """W1: the candidate, already in the escrow journal, becomes a row. Raises LeaseLost."""
+        """W1: the candidate, already in the escrow journal, becomes a row. Raises LeaseLost, NumberTaken."""
         with self._database.writing() as connection:
             self._guard(connection, claim)
+            newest = connection.execute(sql.NEWEST_NUMBER, {"of": claim.credential.id}).scalar() or 0
+            if newest >= record.version:
+                raise NumberTaken(f"{claim.credential.name} has a version {newest} already")
             if replaces is not None:
                 _set_version(connection, claim, replaces, "unused")
                 _note(connection, claim, regenerated=operation.c.regenerated + 1)
-            connection.execute(
-                insert(secret_version).values(
-                    credential_id=claim.credential.id,
-                    number=record.version,
-                    status="candidate",
-                    origin="generated" if parent_version is None else "parent",
-                    sealed=record.sealed,
-                    key_id=record.key_id,
-                    digest=record.mark.digest,
-                    parent_version=parent_version,
-                    created=now(),
-                )
-            )
+            version = {
+                "credential_id": claim.credential.id,
+                "number": record.version,
+                "status": "candidate",
+                "origin": "generated" if parent_version is None else "parent",
+                "sealed": record.sealed,
+                "key_id": record.key_id,
+                "digest": record.mark.digest,
+                "parent_version": parent_version,
+            }
+            connection.execute(sql.ADD_VERSION, version)
             _audit(connection, claim, "secret.candidate", details={"version": record.version})
 
     def marked(self, claim: Claim, number: int | None, tried: Sequence[Tried], probe: int | None) -> Marked:
@@ -178,21 +187,15 @@ class Ledger:
         Raises LeaseLost. `probe` is the account to charge, if any.
         """
         with self._database.writing() as connection:
+            self._lock(connection, claim, tried, probe)
             self._guard(connection, claim)
             _settle(connection, tried)
-            if not _permitted(connection, claim):
+            if not _permitted(connection, claim, number):
                 return Marked(permitted=False, charged=False)
             if number is not None:
                 _count_resend(connection, claim, number)
-                connection.execute(
-                    update(secret_version)
-                    .where(
-                        secret_version.c.credential_id == claim.credential.id,
-                        secret_version.c.number == number,
-                        secret_version.c.status.in_(("candidate", "sent")),
-                    )
-                    .values(status="sent", maybe_sent=True, sent_at=now())
-                )
+                _forget_evidence(connection, claim)
+                connection.execute(sql.MARK_SENT, {"of": claim.credential.id, "which": number})
             charged = probe is not None and budget.charge(connection, probe, claim.budget)
             _audit(connection, claim, "secret.sent", details={"version": number or 0})
             return Marked(permitted=True, charged=charged)
@@ -200,18 +203,20 @@ class Ledger:
     def charged(self, claim: Claim, account_id: int, tried: Sequence[Tried]) -> bool:
         """Charge a try, after recording how earlier ones ended. False: nothing left. Raises LeaseLost."""
         with self._database.writing() as connection:
+            self._lock(connection, claim, tried, account_id)
             self._guard(connection, claim)
             _settle(connection, tried)
-            return budget.charge(connection, account_id, claim.budget)
+            return budget.charge(connection, account_id, claim.budgets[account_id])
 
     def committed(
         self, claim: Claim, number: int, tried: Sequence[Tried], evidence: Evidence, ends: bool
     ) -> None:
         """W3. Raises LeaseLost. A repeated call by the same claim changes nothing."""
         with self._database.writing() as connection:
+            self._lock(connection, claim, tried)
             self._guard(connection, claim)
-            if _is_current(connection, claim, number):
-                return
+            if _status(connection, claim, number) == "current":
+                return  # the reply to an earlier call of ours was lost; it did commit
             _settle(connection, tried)
             _promote(connection, claim, number, evidence.proof)
             _cascade(connection, claim, number)
@@ -221,14 +226,13 @@ class Ledger:
             if ends:
                 _end(connection, claim, OperationState.SUCCEEDED, evidence, None)
             else:
-                connection.execute(
-                    update(operation).where(operation.c.id == claim.operation_id).values(committed=True)
-                )
+                connection.execute(sql.OPERATION, {"which": claim.operation_id, "committed": True})
 
     def adopted(self, claim: Claim, number: int, tried: Sequence[Tried], proof: str) -> None:
         """W4: an older version of ours opens; it becomes current, whatever is pending stays so. Raises
         LeaseLost."""
         with self._database.writing() as connection:
+            self._lock(connection, claim, tried)
             self._guard(connection, claim)
             _settle(connection, tried)
             _promote(connection, claim, number, proof)
@@ -251,20 +255,30 @@ class Ledger:
     ) -> OperationState:
         """The end of a claim, whatever it is. Raises LeaseLost."""
         with self._database.writing() as connection:
+            self._lock(connection, claim, tried)
             self._guard(connection, claim)
             _settle(connection, tried)
             if close.discard is not None:
                 _set_version(connection, claim, close.discard, "unused")
             return _CLOSERS[close.result](connection, claim, close, evidence)
 
+    def _lock(
+        self, connection: Connection, claim: Claim, tried: Sequence[Tried], charged: int | None = None
+    ) -> None:
+        """All accounts that are written here, in the order in which claims lock them too."""
+        ids = {claim.credential.account_id, *(one.account_id for one in tried)}
+        if charged is not None:
+            ids.add(charged)
+        if len(ids) > 1:
+            connection.execute(sql.LOCKED_ACCOUNTS, {"ids": sorted(ids)}).all()
+
     def _guard(self, connection: Connection, claim: Claim) -> None:
-        """The fencing token must be the newest: (incarnation, epoch). Locks the account's row. Raises LeaseLost."""
-        row = connection.execute(
-            select(account.c.epoch, engine_state.c.incarnation)
-            .join(engine_state, engine_state.c.id == 1)
-            .where(account.c.id == claim.credential.account_id)
-            .with_for_update(of=account)
-        ).one()
+        """The fencing token must be the newest: (incarnation, epoch). Locks account and credential.
+
+        Raises LeaseLost.
+        """
+        token_of = {"account": claim.credential.account_id, "which": claim.credential.id}
+        row = connection.execute(sql.TOKEN, token_of).one()
         if tuple(row) != (claim.epoch, claim.incarnation):
             raise LeaseLost(f"operation {claim.operation_id} was taken over")
 
@@ -272,36 +286,15 @@ class Ledger:
 # Guards
 
 
-def _permitted(connection: Connection, claim: Claim) -> bool:
-    """All conditions of W2 in one statement, which also proves that the lease still holds."""
-    conditions = [
-        operation.c.id == claim.operation_id,
-        operation.c.state == OperationState.RUNNING,
-        operation.c.epoch == claim.epoch,
-        operation.c.lease_until > now(),
-        operation.c.cancel_requested.is_(False),
-        or_(operation.c.expires.is_(None), operation.c.expires > now()),
-        exists().where(engine_state.c.paused.is_(False), engine_state.c.restored.is_(False)),
-        exists().where(device.c.id == operation.c.device_id, device.c.paused.is_(False)),
-        exists().where(
-            credential.c.id == operation.c.credential_id,
-            credential.c.state.not_in(
-                (CredentialState.SUSPENDED, CredentialState.UNMANAGED, CredentialState.RETIRED)
-            ),
-        ),
-    ]
-    if claim.plan.template is not None:
-        conditions.append(
-            exists().where(
-                template.c.id == operation.c.template_id,
-                template.c.sha256 == operation.c.template_sha256,
-                template.c.retired.is_(False),
-            )
-        )
-    statement = (
-        update(operation).where(and_(*conditions)).values(refused=[], reply=None).returning(operation.c.id)
-    )
-    return connection.execute(statement).first() is not None
+def _permitted(connection: Connection, claim: Claim, number: int | None) -> bool:
+    """All conditions of W2 in one statement, which also proves that the lease still holds.
+
+    To send the same candidate again needs less: the permission was used when it was sent first.
+    """
+    again = number is not None and _status(connection, claim, number) == "sent"
+    template = claim.plan.template is not None
+    values = {"which": claim.operation_id, "token": claim.epoch}
+    return connection.execute(sql.PERMITTED[again, template], values).first() is not None
 
 
 # Pieces
@@ -309,16 +302,13 @@ def _permitted(connection: Connection, claim: Claim) -> bool:
 
 def _count_resend(connection: Connection, claim: Claim, number: int) -> None:
     """Counted for the operation: counted anew by each claim, resending would never end."""
-    sent_before = (
-        select(func.count())
-        .where(
-            secret_version.c.credential_id == claim.credential.id,
-            secret_version.c.number == number,
-            secret_version.c.status == "sent",
-        )
-        .scalar_subquery()
-    )
-    _note(connection, claim, resent=operation.c.resent + sent_before)
+    values = {"which": claim.operation_id, "of": claim.credential.id, "version": number}
+    connection.execute(sql.COUNT_RESEND, values)
+
+
+def _forget_evidence(connection: Connection, claim: Claim) -> None:
+    """What a waiting verification of the credential has seen refused may be in force from now on."""
+    connection.execute(sql.FORGET_EVIDENCE, {"of": claim.credential.id})
 
 
 def _settle(connection: Connection, tried: Sequence[Tried]) -> None:
@@ -345,34 +335,22 @@ def _audit(
     )
 
 
-def _set_version(connection: Connection, claim: Claim, number: int, status: str, **values: Any) -> None:
-    connection.execute(
-        update(secret_version)
-        .where(secret_version.c.credential_id == claim.credential.id, secret_version.c.number == number)
-        .values(status=status, **values)
-    )
+def _set_version(connection: Connection, claim: Claim, number: int, status: str) -> None:
+    values = {"of": claim.credential.id, "which": number, "status": status}
+    connection.execute(sql.SET_VERSION, values)
 
 
-def _is_current(connection: Connection, claim: Claim, number: int) -> bool:
-    """The reply to an earlier call of ours was lost; it did commit."""
-    status = connection.execute(
-        select(secret_version.c.status).where(
-            secret_version.c.credential_id == claim.credential.id, secret_version.c.number == number
-        )
-    ).scalar()
-    return status == "current"
+def _status(connection: Connection, claim: Claim, number: int) -> str | None:
+    values = {"of": claim.credential.id, "which": number}
+    return connection.execute(sql.STATUS_OF_VERSION, values).scalar()
 
 
 def _promote(connection: Connection, claim: Claim, number: int, proof: str | None) -> None:
     """`number` becomes current; what was current becomes previous, what was previous becomes history."""
-    mine = secret_version.c.credential_id == claim.credential.id
+    mine = {"of": claim.credential.id, "which": number}
     for before, after in (("previous", "history"), ("current", "previous")):
-        connection.execute(
-            update(secret_version)
-            .where(mine, secret_version.c.status == before, secret_version.c.number != number)
-            .values(status=after)
-        )
-    _set_version(connection, claim, number, "current", proof=proof, proven_at=now())
+        connection.execute(sql.AGE_VERSIONS, {**mine, "before": before, "status": after})
+    connection.execute(sql.PROVE_VERSION, {**mine, "proof": proof})
 
 
 def _settle_credential(
@@ -380,24 +358,35 @@ def _settle_credential(
 ) -> None:
     """Set the credential's state; `managed` needs a person's `enable`, otherwise it stays `unverified`.
 
-    What a person stopped meanwhile stays stopped.
+    What a person stopped meanwhile stays stopped, and what was deactivated so: the table of states says which.
+    `since` is kept where nothing changes, so that a proof made in this state counts.
     """
-    stopped = (CredentialState.SUSPENDED, CredentialState.UNMANAGED, CredentialState.RETIRED)
-    row = credential.c.id == claim.credential.id
-    if state is CredentialState.MANAGED:
-        enabled = connection.execute(select(credential.c.enabled).where(row)).scalar_one()
-        state = CredentialState.MANAGED if enabled else CredentialState.UNVERIFIED
-    connection.execute(
-        update(credential)
-        .where(row, credential.c.state.not_in(stopped))
-        .values(state=state, reason=reason, since=now())
-    )
+    which = claim.credential.id
+    row = connection.execute(sql.CREDENTIAL_STATE, {"which": which}).one()
+    if state is CredentialState.MANAGED and not row.enabled:
+        state = CredentialState.UNVERIFIED
+    if row.state != state and allowed(CredentialState(row.state), state):
+        connection.execute(sql.SET_CREDENTIAL, {"which": which, "state": state, "reason": reason})
+
+
+def _put_back(connection: Connection, row: Row[*tuple[Any, ...]], after: OperationState, reason: str) -> None:
+    """Outside a claim: the credential as the operation found it, or in doubt."""
+    in_doubt = after is OperationState.IN_DOUBT
+    state = CredentialState.IN_DOUBT if in_doubt else row.found
+    if state is not None:
+        values = {"state": state, "reason": kept(reason, 500) if in_doubt else None}
+        connection.execute(sql.UNSETTLED_CREDENTIAL, {"which": row.credential_id, **values})
+
+
+def _overtaken(connection: Connection, claim: Claim) -> bool:
+    """Whether a person has set the secret since the claim: what was tried then says nothing of it."""
+    current = claim.facts.current
+    return current is not None and _status(connection, claim, current) != "current"
 
 
 def _cascade(connection: Connection, claim: Claim, number: int) -> None:
     """One row, however many children there are; a tick expands it."""
-    has_children = select(credential.c.id).where(credential.c.parent_id == claim.credential.id).limit(1)
-    if connection.execute(has_children).first() is None:
+    if connection.execute(sql.ANY_CHILD, {"which": claim.credential.id}).first() is None:
         return
     depth = 0
     if claim.parent_operation_id is not None:
@@ -418,7 +407,7 @@ def _end(
 ) -> OperationState:
     """The operation ends here, or waits; the account is free either way, the attempt is complete."""
     _finish_attempt(connection, claim, evidence)
-    ended = state in (OperationState.SUCCEEDED, OperationState.FAILED, OperationState.CANCELED)
+    ended = state in TERMINAL
     move(
         connection,
         claim.operation_id,
@@ -431,65 +420,50 @@ def _end(
         finished=now() if ended else None,
     )
     _release(connection, claim)
-    _audit(connection, claim, f"operation.{state}", evidence.outcome, {"reason": reason or ""})
-    _notify(connection, claim, state, evidence)
+    _audit(connection, claim, f"operation.{state}", evidence.outcome, {"reason": kept(reason or "")})
+    tell(connection, claim.operation_id, claim.credential.name, state, evidence.outcome)
     return state
 
 
 def _finish_attempt(connection: Connection, claim: Claim, evidence: Evidence) -> None:
-    steps = [[s.line, s.shown, s.outcome.value, s.milliseconds] for s in evidence.steps]
+    steps = [[s.line, kept(s.shown), s.outcome.value, s.milliseconds] for s in evidence.steps]
+    values = {
+        "outcome": evidence.outcome,
+        "message": kept(evidence.message),
+        "proof": evidence.proof,
+        "steps": steps,
+        "transcript": evidence.transcript,
+    }
     connection.execute(
-        update(attempt)
-        .where(attempt.c.operation_id == claim.operation_id, attempt.c.epoch == claim.epoch)
-        .values(
-            outcome=evidence.outcome,
-            message=evidence.message[:1000],
-            proof=evidence.proof,
-            steps=steps,
-            transcript=evidence.transcript,
-            finished=now(),
-        )
+        sql.FINISH_ATTEMPT, {"which": claim.operation_id, "token": claim.epoch, **values}
     )
 
 
 def _release(connection: Connection, claim: Claim) -> None:
-    connection.execute(
-        update(account)
-        .where(account.c.id == claim.credential.account_id, account.c.epoch == claim.epoch)
-        .values(lease_owner=None, lease_until=None)
-    )
-    connection.execute(delete(shared_lease).where(shared_lease.c.operation_id == claim.operation_id))
-
-
-def _notify(connection: Connection, claim: Claim, state: OperationState, evidence: Evidence) -> None:
-    """Every requester hears each state, those that joined too."""
-    payload = {
-        "credential": claim.credential.name,
-        "action": claim.action.value,
-        "state": state.value,
-        "outcome": evidence.outcome.value,
-    }
-    callbacks = connection.execute(
-        select(request.c.callback).where(
-            request.c.operation_id == claim.operation_id, request.c.callback.is_not(None)
-        )
-    ).scalars()
-    outbox.notice(connection, f"operation.{state}", payload, claim.operation_id)
-    for callback in callbacks:
-        outbox.notice(connection, "operation.requester", payload, claim.operation_id, callback)
+    held = {"account": claim.credential.account_id, "token": claim.epoch}
+    connection.execute(sql.FREE_ACCOUNT, held)
+    connection.execute(sql.UNSHARE, {"which": claim.operation_id})
 
 
 # Ends of a claim, by result
 
 
 def _succeeded(connection: Connection, claim: Claim, close: Close, evidence: Evidence) -> OperationState:
-    state = CredentialState.INACTIVE if claim.facts.goal is Goal.DEACTIVATE else CredentialState.MANAGED
     if claim.facts.goal is Goal.VERIFY:
-        mine = and_(
-            secret_version.c.credential_id == claim.credential.id, secret_version.c.status == "current"
-        )
-        connection.execute(update(secret_version).where(mine).values(proof=evidence.proof, proven_at=now()))
-    _settle_credential(connection, claim, state)
+        return _verified(connection, claim, evidence)
+    deactivated = claim.facts.goal is Goal.DEACTIVATE
+    _settle_credential(connection, claim, CredentialState.INACTIVE if deactivated else CredentialState.MANAGED)
+    return _end(connection, claim, OperationState.SUCCEEDED, evidence, None)
+
+
+def _verified(connection: Connection, claim: Claim, evidence: Evidence) -> OperationState:
+    """The version that was tried is proven, which need not be the current one any more."""
+    which = {"of": claim.credential.id, "which": claim.facts.current}
+    connection.execute(sql.SET_VERSION.values(proven_at=now()), {**which, "proof": evidence.proof})
+    before = connection.execute(sql.CREDENTIAL_STATE, {"which": claim.credential.id}).one().state
+    still_off = before == CredentialState.INACTIVE and evidence.proof == "restricted"
+    if not (still_off or _overtaken(connection, claim)):
+        _settle_credential(connection, claim, CredentialState.MANAGED)
     return _end(connection, claim, OperationState.SUCCEEDED, evidence, None)
 
 
@@ -501,28 +475,50 @@ def _adopted(connection: Connection, claim: Claim, close: Close, evidence: Evide
 
 def _drifted(connection: Connection, claim: Claim, close: Close, evidence: Evidence) -> OperationState:
     reason = "no stored version opens the account; set its secret, or reconcile it"
-    _settle_credential(connection, claim, CredentialState.DRIFTED, reason)
+    if not _overtaken(connection, claim):
+        _settle_credential(connection, claim, CredentialState.DRIFTED, reason)
     return _end(connection, claim, OperationState.FAILED, evidence, reason)
 
 
 def _failed(connection: Connection, claim: Claim, close: Close, evidence: Evidence) -> OperationState:
     following = FOLLOWING[evidence.outcome]
     reason = evidence.message or following.advice
+    at_login = evidence.outcome is Outcome.BAD_LOGIN and close.why is Why.REPLY and claim.facts.goal is Goal.CHANGE
     if following.suspend:
-        _settle_credential(
-            connection, claim, CredentialState.SUSPENDED, f"{evidence.outcome}: {following.advice}"
-        )
-    elif evidence.outcome is Outcome.BAD_LOGIN and claim.facts.mode is Mode.SELF:
+        why = f"{evidence.outcome}: {following.advice}"
+        _settle_credential(connection, claim, CredentialState.SUSPENDED, why)
+    elif close.why is Why.PROVEN_UNUSED:  # and an older version opens
+        _settle_credential(connection, claim, CredentialState.MANAGED)
+    elif at_login and claim.facts.mode is Mode.SELF and not _overtaken(connection, claim):
         _settle_credential(connection, claim, CredentialState.DRIFTED, "its own secret was refused")
     else:
-        _settle_credential(connection, claim, _before(connection, claim))
+        _leave(connection, claim)
+    if at_login and claim.facts.mode is Mode.RESET:
+        _look_at_login(connection, claim)
     return _end(connection, claim, OperationState.FAILED, evidence, reason)
 
 
+def _look_at_login(connection: Connection, claim: Claim) -> None:
+    """Whether the account that logs in has really another secret shows its own verification."""
+    ask = Ask(
+        credential_id=claim.logins["auth"].credential.id,
+        action=Action.VERIFY,
+        requester=f"operation:{claim.operation_id}",
+        trigger="login_refused",
+    )
+    insert_operation(connection, ask)
+
+
 def _canceled(connection: Connection, claim: Claim, close: Close, evidence: Evidence) -> OperationState:
-    _settle_credential(connection, claim, _before(connection, claim))
-    reason = "canceled, paused or no longer allowed before anything was sent"
-    return _end(connection, claim, OperationState.CANCELED, evidence, reason)
+    """What a person called off, or what came too late, ends; what is only paused waits."""
+    _leave(connection, claim)
+    row = connection.execute(sql.CALLED_OFF, {"which": claim.operation_id}).one()
+    if row.cancel_requested:
+        return _end(connection, claim, OperationState.CANCELED, evidence, "canceled before anything was sent")
+    if row.expired:
+        return _end(connection, claim, OperationState.EXPIRED, evidence, "not sent in time")
+    reason = "paused or changed before anything was sent"
+    return _end(connection, claim, OperationState.SCHEDULED, evidence, reason)
 
 
 def _retried(connection: Connection, claim: Claim, close: Close, evidence: Evidence) -> OperationState:
@@ -533,8 +529,12 @@ def _retried(connection: Connection, claim: Claim, close: Close, evidence: Evide
         if claim.facts.goal is Goal.CHANGE:
             _drop_unsent(connection, claim)
         return _failed(connection, claim, close, evidence)
-    due = _window_end(connection, claim) if waits else now() + retry.delay(claim.attempts, _RANDOM)
-    _settle_credential(connection, claim, _before(connection, claim))
+    due: Any = now() + retry.delay(claim.attempts, _RANDOM)
+    if waits:
+        due = _window_end(connection, claim, claim.credential.account_id)
+    elif evidence.outcome is Outcome.LOCKED_OUT:
+        due = _window_end(connection, claim, claim.logs_in)
+    _leave(connection, claim)
     state = _end(connection, claim, OperationState.SCHEDULED, evidence, evidence.message or None)
     _note(connection, claim, due=due, refused=sorted(close.refused), reply=close.reply)
     return state
@@ -542,12 +542,18 @@ def _retried(connection: Connection, claim: Claim, close: Close, evidence: Evide
 
 def _in_doubt(connection: Connection, claim: Claim, close: Close, evidence: Evidence) -> OperationState:
     waits = close.why in (Why.BUDGET, Why.LOCKED)
-    delay = min(UNDECIDED_CAP, UNDECIDED_DELAY * 2.0 ** min(claim.attempts - 1, 10))
-    due = _window_end(connection, claim) if waits else now() + delay
+    delay = max(evidence.settles_in, min(UNDECIDED_CAP, UNDECIDED_DELAY * 2.0 ** min(claim.attempts - 1, 10)))
+    due = _window_end(connection, claim, claim.credential.account_id) if waits else now() + delay
     reason = f"sent, and not yet known what is in force: {evidence.message or close.why}"
-    _settle_credential(connection, claim, CredentialState.IN_DOUBT, reason[:500])
+    _settle_credential(connection, claim, CredentialState.IN_DOUBT, kept(reason, 500))
     state = _end(connection, claim, OperationState.IN_DOUBT, evidence, reason)
-    _note(connection, claim, due=due, refused=sorted(close.refused), reply=close.reply)
+    # Asked again by itself, a login that was refused would only be refused again, and lock the account.
+    stopped = close.why is Why.UNREACHABLE and FOLLOWING[evidence.outcome].reply is Reply.STOP
+    _note(connection, claim, due=due, needs_person=stopped, refused=sorted(close.refused), reply=close.reply)
+    if stopped:
+        outbox.notice(
+            connection, "operation.needs_person", {"credential": claim.credential.name}, claim.operation_id
+        )
     return state
 
 
@@ -577,14 +583,12 @@ def _not_saved(connection: Connection, claim: Claim, close: Close, evidence: Evi
     return state
 
 
-def _before(connection: Connection, claim: Claim) -> CredentialState:
-    """What the credential was before this change: its current version was proven, or it never was."""
-    proven = connection.execute(
-        select(secret_version.c.proven_at).where(
-            secret_version.c.credential_id == claim.credential.id, secret_version.c.status == "current"
-        )
-    ).scalar()
-    return CredentialState.MANAGED if proven is not None else CredentialState.UNVERIFIED
+def _leave(connection: Connection, claim: Claim) -> None:
+    """Without a change the credential is again what the operation found, unless a person has set its secret."""
+    found = connection.execute(sql.FOUND, {"which": claim.operation_id}).scalar()
+    if found is not None:
+        values = {"which": claim.credential.id, "state": found, "reason": None}
+        connection.execute(sql.UNSETTLED_CREDENTIAL, values)
 
 
 def _drop_unsent(connection: Connection, claim: Claim) -> None:
@@ -595,8 +599,8 @@ def _drop_unsent(connection: Connection, claim: Claim) -> None:
     )
 
 
-def _window_end(connection: Connection, claim: Claim) -> float:
-    _, end = budget.left(connection, claim.credential.account_id, claim.budget)
+def _window_end(connection: Connection, claim: Claim, account_id: int) -> float:
+    _, end = budget.left(connection, account_id, claim.budgets[account_id])
     return end
 
 

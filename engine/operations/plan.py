@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from engine.catalog import rules
 from engine.catalog.generator import satisfiable
@@ -46,6 +46,13 @@ class NoReconcileAccount(KeyturnError):
     kind = Kind.CONFLICT
 
 
+class NoTryAllowed(KeyturnError):
+    """The account locks so soon that not one login may fail, and here every proof is a login."""
+
+    code = "no_try_allowed"
+    kind = Kind.CONFLICT
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """`template` None: the proof alone does the work. `login_id` is the credential itself in a self-change.
@@ -67,14 +74,22 @@ class Plan:
     login_id: int
     become_id: int | None
     lockout: LockoutBudget
+    platform_threshold: int | None
     settle_seconds: float
     overlap_seconds: float
     policy: PolicyData
 
 
+_PLANNED = (
+    select(credential.c.template, credential.c.policy_id, credential.c.reconcile_id, device.c.ports)
+    .join(device, device.c.id == credential.c.device_id)
+    .where(credential.c.id == bindparam("which"))
+)
+
+
 def plan_for(connection: Connection, credential_id: int, action: Action) -> Plan:
     """Raises, with nothing touched: UnknownCredential, NoProfile, ProfileTie, UnknownTemplate, NoTemplate,
-    TemplateDoesNotFit, NoReconcileAccount, TemplateError, ExecutorUnavailable, UnsatisfiablePolicy.
+    TemplateDoesNotFit, NoReconcileAccount, NoTryAllowed, TemplateError, ExecutorUnavailable, UnsatisfiablePolicy.
     """
     logins = rules.logins(connection, credential_id, action)
     if action is Action.RECONCILE and logins.login_as is LoginAs.SELF:
@@ -82,11 +97,7 @@ def plan_for(connection: Connection, credential_id: int, action: Action) -> Plan
             f"no other account may reset {name_of(connection, credential_id)}; "
             "register it again with `--reconcile` or `--auth`, or set its right secret by hand"
         )
-    row = connection.execute(
-        select(credential.c.template, credential.c.policy_id, credential.c.reconcile_id, device.c.ports)
-        .join(device, device.c.id == credential.c.device_id)
-        .where(credential.c.id == credential_id)
-    ).one()
+    row = connection.execute(_PLANNED, {"which": credential_id}).one()
     own = None if row.template is None else newest(connection, row.template)
     profile = rules.match(connection, credential_id, action, own.executor if own else None)
     policy = rules.get_policy(connection, row.policy_id).rules
@@ -110,7 +121,8 @@ def plan_for(connection: Connection, credential_id: int, action: Action) -> Plan
         login_as=logins.login_as,
         login_id=logins.login_id,
         become_id=logins.become_id,
-        lockout=_stricter(profile.lockout_threshold, policy.lockout),
+        lockout=_with_tries(stricter(profile.lockout_threshold, policy.lockout)),
+        platform_threshold=profile.lockout_threshold,
         settle_seconds=max(profile.settle_seconds, policy.settle_seconds),
         overlap_seconds=max(profile.overlap_seconds, policy.overlap_seconds),
         policy=policy,
@@ -155,6 +167,15 @@ def _parsed(executor: str, action: Action, name: str, content: str) -> tuple[Tem
     return file, load_and_check(file, load(executor)).has(Section.PERSIST)
 
 
-def _stricter(platform_threshold: int | None, policy: LockoutBudget) -> LockoutBudget:
+def stricter(platform_threshold: int | None, policy: LockoutBudget) -> LockoutBudget:
     known = [each for each in (platform_threshold, policy.threshold) if each is not None]
     return policy.model_copy(update={"threshold": min(known, default=None)})
+
+
+def _with_tries(lockout: LockoutBudget) -> LockoutBudget:
+    if lockout.probes_allowed < 1:
+        raise NoTryAllowed(
+            f"the account locks after {lockout.threshold} refused logins, which leaves none to prove a secret "
+            "with; raise the threshold on the target and in the policy"
+        )
+    return lockout

@@ -8,10 +8,12 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, select, update
 
+from engine.catalog.lookup import full_name
 from engine.catalog.models import credential, device
 from engine.catalog.states import Action
 from engine.operations.errors import NoSuchOperation, NotNow
 from engine.operations.models import attempt, operation, transition
+from engine.operations.notices import tell
 from engine.operations.requests import Ask, Requested, ask_for
 from engine.operations.states import LIVE, TERMINAL, OperationState, move
 from engine.record import audit
@@ -83,7 +85,7 @@ class TransitionView:
 
 def _views() -> Select[Any]:
     return (
-        select(operation, credential.c.username, device.c.name.label("device"))
+        select(operation, full_name(credential, device).label("name"))
         .join(credential, credential.c.id == operation.c.credential_id)
         .join(device, device.c.id == operation.c.device_id)
     )
@@ -93,7 +95,7 @@ def _view(row: Row[Any]) -> OperationView:
     return OperationView(
         id=row.id,
         credential_id=row.credential_id,
-        credential=f"{row.username}@{row.device}",
+        credential=row.name,
         action=row.action,
         state=row.state,
         outcome=row.outcome,
@@ -176,14 +178,16 @@ def cancel(connection: Connection, operation_id: int, by: str) -> OperationView:
 
     Raises NoSuchOperation, NotNow.
     """
-    found = show(connection, operation_id)
+    found = _locked(connection, operation_id)
     if found.state in TERMINAL:
         raise NotNow(f"operation {operation_id} has ended already: it is {found.state}")
-    connection.execute(
-        update(operation)
-        .where(operation.c.id == operation_id)
-        .values(cancel_requested=True, due=_sooner(found))
-    )
+    committed = connection.execute(select(operation.c.committed).where(operation.c.id == operation_id)).scalar_one()
+    if committed:
+        raise NotNow(f"the change of operation {operation_id} is in force; only saving it on the device is missing")
+    values: dict[str, Any] = {"cancel_requested": True}
+    if found.state == OperationState.IN_DOUBT and not found.needs_person:
+        values["due"] = now()  # only its next claim can act on the flag
+    connection.execute(update(operation).where(operation.c.id == operation_id).values(**values))
     if found.state in (OperationState.SCHEDULED, OperationState.WAITING_APPROVAL):
         move(
             connection,
@@ -194,15 +198,18 @@ def cancel(connection: Connection, operation_id: int, by: str) -> OperationView:
             "canceled",
             finished=now(),
         )
+        tell(connection, operation_id, found.credential, OperationState.CANCELED)
     audit.write(
         connection, actor=by, action="operation.cancel", object=found.credential, operation_id=operation_id
     )
     return show(connection, operation_id)
 
 
-def _sooner(found: OperationView) -> Any:
-    """A live operation is looked at at once; only its next claim can act on the flag."""
-    return now() if found.state == OperationState.IN_DOUBT and not found.needs_person else found.due
+def _locked(connection: Connection, operation_id: int) -> OperationView:
+    """Nobody claims it until this transaction ends. Raises NoSuchOperation."""
+    lock = select(operation.c.id).where(operation.c.id == operation_id)
+    connection.execute(lock.with_for_update(key_share=True))
+    return show(connection, operation_id)
 
 
 def retry(connection: Connection, operation_id: int, by: str) -> Requested:

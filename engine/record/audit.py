@@ -15,6 +15,8 @@ from engine.store.clock import now
 
 Scalar = str | int | float | bool | None
 
+_INSERT = audit_entry.insert().values(at=now()).returning(audit_entry.c.id)
+
 MAX_DETAILS = 16_384  # bytes of JSON; keeps a line of an export far below what its verifier accepts
 LARGEST_INTEGER = 2**63 - 1
 
@@ -38,10 +40,9 @@ def write(
     texts = {"actor": actor, "action": action, "object": object, "outcome": outcome}
     for name, text in texts.items():
         check_column(audit_entry.c[name], text)
-    inserting = audit_entry.insert().values(
-        **texts, at=now(), operation_id=operation_id, epoch=epoch, details=flat("details", details or {})
-    )
-    return int(connection.execute(inserting.returning(audit_entry.c.id)).scalar_one())
+    numbers = {"operation_id": operation_id, "epoch": epoch}
+    entry = {**texts, **numbers, "details": flat("details", details or {})}
+    return int(connection.execute(_INSERT, entry).scalar_one())
 
 
 def unsealed(connection: Connection) -> int:

@@ -1,8 +1,8 @@
 """The chain over committed audit entries: numbers without a gap, each entry's hash over the one before.
 
-Entries are written without a number, so that commits do not queue for one row; within a second a worker calls
-`append`. What `hash` covers is said in `engine.record.verification`. An entry that is changed before it is sealed
-is not noticed.
+Entries are written without a number, so that commits do not queue for one row; within a second a worker
+calls `append`. What `hash` covers is said in `engine.record.verification`. An entry that is changed
+before it is sealed is not noticed.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Select, bindparam, select, update
 
 from engine.record.errors import ChainNotPrepared
-from engine.record.verification import RECORDED, digest
 from engine.record.models import audit_chain, audit_entry
+from engine.record.verification import RECORDED, digest
 from engine.store.models import SINGLE_ROW
 
 

@@ -1,4 +1,5 @@
-"""Writes the audit record as JSON Lines; `engine.record.verification` says what they look like and checks them."""
+"""Writes the audit record as JSON Lines; `engine.record.verification` says what they look like and
+checks them."""
 
 from __future__ import annotations
 

@@ -16,6 +16,8 @@ from engine.record.audit import Scalar, check_column, flat
 from engine.record.models import outbox
 from engine.store.clock import now
 
+_INSERT = outbox.insert().values(at=now(), due=now()).returning(outbox.c.id)
+
 
 @dataclass(frozen=True)
 class Notice:
@@ -40,15 +42,8 @@ def notice(
     """Queue a notice and return its id. `payload` is flat, because SIEM formats are. Raises NotRecordable."""
     check_column(outbox.c.kind, kind)
     check_column(outbox.c.callback, callback)
-    inserting = outbox.insert().values(
-        at=now(),
-        due=now(),
-        kind=kind,
-        operation_id=operation_id,
-        payload=flat("payload", payload),
-        callback=callback,
-    )
-    return int(connection.execute(inserting.returning(outbox.c.id)).scalar_one())
+    values = {"kind": kind, "operation_id": operation_id, "callback": callback}
+    return int(connection.execute(_INSERT, {**values, "payload": flat("payload", payload)}).scalar_one())
 
 
 def due(connection: Connection, limit: int) -> list[Notice]:

@@ -1,8 +1,10 @@
-"""The machine itself: `begin(facts)` and `receive(state, event)` give the next state, which holds the next effect.
+"""The machine itself: `begin(facts)` and `receive(state, event)` give the next state, which holds the next
+effect.
 
-Four rules carry it. A candidate is stored before it can be sent. A reply is never believed; a probe decides. Whoever takes
-over goes on with the same candidate. A candidate is dropped from sight only when it is *proven unused*: refused, while an
-older version opens, with nothing sent since. Even then it stays in the history, which is probed when nothing else opens.
+Four rules carry it. A candidate is stored before it can be sent. A reply is never believed; a probe
+decides. Whoever takes over goes on with the same candidate. A candidate is dropped from sight only when it
+is *proven unused*: refused, while an older version opens, with nothing sent since. Even then it stays in
+the history, which is probed when nothing else opens.
 """
 
 from __future__ import annotations
@@ -146,10 +148,12 @@ class Machine:
         return self._close(state, Result.RETRY, Why.REPLY)
 
     def _forbidden(self, state: Rotation) -> Rotation:
-        """Before the first send nothing has happened. Later the candidate was just proven unused, or nothing opens."""
+        """Before the first send of all nothing has happened. Later the candidate was just proven unused,
+        or nothing opens."""
         facts = state.facts
         if not facts.sent:
-            return self._close(state, Result.CANCELED, Why.FORBIDDEN, discard=facts.candidate)
+            result = Result.FAILED if facts.replaced else Result.CANCELED
+            return self._close(state, result, Why.FORBIDDEN, discard=facts.candidate)
         if state.opened is None:
             return self._close(state, Result.NEEDS_PERSON, Why.FORBIDDEN)
         return self._close(state, Result.FAILED, Why.FORBIDDEN, discard=facts.candidate)
@@ -181,7 +185,8 @@ class Machine:
         return self._nothing_opens(state)
 
     def _first_look(self, state: Rotation, candidate: int) -> int:
-        """With one probe left after a doubtful reply the current secret goes first: if it opens, that costs nothing.
+        """With one probe left after a doubtful reply the current secret goes first: if it opens, that costs
+        nothing.
 
         Where the target may accept two secrets that would show nothing, so there the candidate goes first.
         """
@@ -233,14 +238,20 @@ class Machine:
     def _unused(self, state: Rotation, candidate: int) -> Rotation:
         facts = state.facts
         if state.reply is Reply.POLICY and facts.regenerations > 0:
-            facts = replace(facts, regenerations=facts.regenerations - 1, history=(candidate, *facts.history))
+            facts = replace(
+                facts,
+                regenerations=facts.regenerations - 1,
+                replaced=True,
+                history=(candidate, *facts.history),
+            )
             return replace(state, facts=facts, effect=Journal(replaces=candidate))
         if state.reply not in (Reply.STOP, Reply.POLICY) and facts.resends > 0:
             return self._connect(replace(state, facts=replace(facts, resends=facts.resends - 1)))
         return self._close(state, Result.FAILED, Why.PROVEN_UNUSED, discard=candidate)
 
     def _nothing_opens(self, state: Rotation) -> Rotation:
-        """Everything of ours was refused. The round starts anew at the next claim: a late request may still arrive."""
+        """Everything of ours was refused. The round starts anew at the next claim: a late request may
+        still arrive."""
         facts = state.facts
         if facts.candidate is None or not facts.sent:
             return self._close(state, Result.DRIFTED, Why.NOTHING_OPENS)

@@ -1,7 +1,7 @@
 """The words of the change protocol: facts it starts from, effects it asks for, events that answer them.
 
-Names in brackets are the writes and effects of the protocol: W0 claim, W1 journal, W2 mark, W3 commit, W4 adopt; E1 apply,
-E2 probe. A *version* is the number of a secret version of the credential at hand.
+Names in brackets are the writes and effects of the protocol: W0 claim, W1 journal, W2 mark, W3 commit, W4
+adopt; E1 apply, E2 probe. A *version* is the number of a secret version of the credential at hand.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ class Mode(StrEnum):
 
 
 class Reply(StrEnum):
-    """What the changing dialogue said, in the classes that matter here. A hint, never proof, in either direction."""
+    """What the changing dialogue said, in the classes that matter here. A hint, never proof, in either
+    direction."""
 
     OK = "ok"
     POLICY = "policy"  # this secret was refused: another one may pass
@@ -49,10 +50,11 @@ class Verdict(StrEnum):
 class Facts:
     """What the store holds when an operation is claimed.
 
-    `history` is newest first. `budget` is how many refused probes an account may have in a window, `probes` how many of
-    them are left. `refused` are the versions refused since the last change request, `reply` is what that request was told:
-    the store keeps both per credential from a `Close` that carries them, and forgets both at the next `Mark`.
-    `resends` and `regenerations` are what is left to the *operation*: counted anew at each claim they would never end.
+    `history` is newest first. `budget` is how many refused probes an account may have in a window,
+    `probes` how many of them are left. `refused` are the versions refused since the last change request,
+    `reply` is what that request was told: the store keeps both per credential from a `Close` that carries
+    them, and forgets both at the next `Mark`. `resends` and `regenerations` are what is left to the
+    *operation*: counted anew at each claim they would never end.
     """
 
     goal: Goal = Goal.CHANGE
@@ -68,6 +70,7 @@ class Facts:
     reply: Reply | None = None
     resends: int = 2
     regenerations: int = 2
+    replaced: bool = False  # an earlier candidate of this operation was sent, and was proven unused
     overlap: bool = False  # the target may accept two secrets for a while
     persist: bool = False  # the template has a `persist` section
 
@@ -84,7 +87,8 @@ class Journal:
 
 @dataclass(frozen=True, slots=True)
 class Connect:
-    """Log in for the change and read the status; change nothing. `login` is the own version to use, None for another's."""
+    """Log in for the change and read the status; change nothing. `login` is the own version to use, None
+    for another's."""
 
     login: int | None
 

@@ -17,11 +17,11 @@ class now(FunctionElement[float]):  # noqa: N801 - reads as the SQL function tha
 
 
 @compiles(now, "postgresql")
-def _postgresql(element: now, compiler: Any, **kw: Any) -> str:
+def _postgresql(_: now, __: Any, **___: Any) -> str:
     return "extract(epoch from clock_timestamp())::double precision"
 
 
 @compiles(now, "sqlite")
-def _sqlite(element: now, compiler: Any, **kw: Any) -> str:
+def _sqlite(_: now, __: Any, **___: Any) -> str:
     # unixepoch('subsec') is NULL before SQLite 3.42; 2440587.5 is the Julian day of 1970-01-01
     return "((julianday('now') - 2440587.5) * 86400.0)"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, func, select, update
+from sqlalchemy import Connection, Row, bindparam, func, select, update
 
 from engine.catalog.states import Action
 from engine.record import audit
@@ -117,15 +117,17 @@ def _retire_others(connection: Connection, in_use: dict[str, str]) -> list[str]:
     return [row.name for row in gone]
 
 
+_NEWEST = (
+    select(template)
+    .where(template.c.name == bindparam("which"), template.c.retired.is_(False))
+    .order_by(template.c.version.desc())
+    .limit(1)
+)
+
+
 def newest(connection: Connection, name: str) -> Template:
     """The version in use. Raises UnknownTemplate."""
-    statement = (
-        select(template)
-        .where(template.c.name == name, template.c.retired.is_(False))
-        .order_by(template.c.version.desc())
-        .limit(1)
-    )
-    row = connection.execute(statement).one_or_none()
+    row = connection.execute(_NEWEST, {"which": name}).one_or_none()
     if row is None:
         raise UnknownTemplate(name)
     return _view(row)

@@ -6,6 +6,7 @@ import os
 import re
 import stat
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import NoReturn, Protocol
 
@@ -46,11 +47,8 @@ class PublicKeys:
         path = self._path(zone, "pub")
         if not path.exists():
             raise MissingKey(f"zone {zone} has no public key here: copy it from one of its workers to {path}")
-        try:
-            key = load_pem_public_key(path.read_bytes())
-        except (ValueError, UnsupportedAlgorithm):
-            key = None
-        if not isinstance(key, X25519PublicKey):
+        key = _parsed_public(path.read_bytes())
+        if key is None:
             raise UnsafeKey(f"{path} is not a PEM file of an X25519 public key; copy it again from a worker")
         return key
 
@@ -98,17 +96,35 @@ class FileKeys(PublicKeys):
             text = _read_private(path)
         except FileNotFoundError:
             raise MissingKey(f"this process holds no private key of zone {zone}: {path} is missing") from None
-        try:
-            key = load_pem_private_key(text, password=None)
-        except (ValueError, TypeError, UnsupportedAlgorithm):  # TypeError: it has a passphrase
-            key = None
-        if not isinstance(key, X25519PrivateKey):
+        key = _parsed_private(text)
+        if key is None:
             _refuse(path, "is not a PEM file of an X25519 private key without passphrase; restore its backup")
         return key
 
     def _publish(self, zone: str, public: X25519PublicKey) -> None:
         text = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
         _write_new(self._path(zone, "pub"), text, 0o444)
+
+
+# Files are read and checked at each use; only what has just been read is not parsed again.
+
+
+@lru_cache(maxsize=64)
+def _parsed_public(text: bytes) -> X25519PublicKey | None:
+    try:
+        key = load_pem_public_key(text)
+    except (ValueError, UnsupportedAlgorithm):
+        return None
+    return key if isinstance(key, X25519PublicKey) else None
+
+
+@lru_cache(maxsize=64)
+def _parsed_private(text: bytes) -> X25519PrivateKey | None:
+    try:
+        key = load_pem_private_key(text, password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):  # TypeError: it has a passphrase
+        return None
+    return key if isinstance(key, X25519PrivateKey) else None
 
 
 def _refuse(path: Path, why: str) -> NoReturn:

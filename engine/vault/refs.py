@@ -1,12 +1,15 @@
-"""A credential by the names that outlive the database: they, not row ids, are what its secrets are bound to."""
+"""A credential by the names that outlive the database: they, not row ids, are what its secrets are
+bound to."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Select, bindparam, select
 
+from engine.catalog.lookup import full_name
 from engine.catalog.models import account, authority, credential, device, zone
 from engine.vault.sealing import Context, Purpose
 
@@ -26,10 +29,7 @@ class CredentialRef:
     additional: str
     device: str
     zone: str
-
-    @property
-    def name(self) -> str:
-        return f"{self.username}@{self.device}"
+    name: str  # as people write it
 
     @property
     def slot(self) -> str:
@@ -47,28 +47,31 @@ class SealedVersion:
     sealed: bytes
 
 
-def credential_refs(connection: Connection, ids: Collection[int]) -> dict[int, CredentialRef]:
-    statement = (
-        select(
-            credential.c.id,
-            credential.c.account_id,
-            authority.c.name,
-            account.c.name,
-            credential.c.username,
-            credential.c.domain,
-            credential.c.kind,
-            credential.c.service,
-            credential.c.additional,
-            device.c.name,
-            zone.c.name,
-        )
-        .join(account, account.c.id == credential.c.account_id)
-        .join(authority, authority.c.id == account.c.authority_id)
-        .join(device, device.c.id == credential.c.device_id)
-        .join(zone, zone.c.id == device.c.zone_id)
-        .where(credential.c.id.in_(ids))
+_REFS: Select[*tuple[Any, ...]] = (
+    select(
+        credential.c.id,
+        credential.c.account_id,
+        authority.c.name,
+        account.c.name,
+        credential.c.username,
+        credential.c.domain,
+        credential.c.kind,
+        credential.c.service,
+        credential.c.additional,
+        device.c.name,
+        zone.c.name,
+        full_name(credential, device),
     )
-    return {row[0]: CredentialRef(*row) for row in connection.execute(statement)}
+    .join(account, account.c.id == credential.c.account_id)
+    .join(authority, authority.c.id == account.c.authority_id)
+    .join(device, device.c.id == credential.c.device_id)
+    .join(zone, zone.c.id == device.c.zone_id)
+    .where(credential.c.id.in_(bindparam("ids", expanding=True)))
+)
+
+
+def credential_refs(connection: Connection, ids: Collection[int]) -> dict[int, CredentialRef]:
+    return {row[0]: CredentialRef(*row) for row in connection.execute(_REFS, {"ids": list(ids)})}
 
 
 def credential_ref(connection: Connection, credential_id: int) -> CredentialRef:

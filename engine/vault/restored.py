@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, func, insert, select, update
 
-from engine.catalog.models import account, authority, credential
+from engine.catalog.lookup import full_name
+from engine.catalog.models import account, authority, credential, device
 from engine.catalog.states import CredentialState
 from engine.record import audit
 from engine.store.clock import now
@@ -124,6 +125,35 @@ def _enter_restored(connection: Connection, view: JournalView, found: Recovery) 
     )
     details = {"credentials": len(found.imported), "orphans": len(found.orphans)}
     audit.write(connection, actor="engine", action="engine.restored", object="database", details=details)
+
+
+@dataclass(frozen=True, slots=True)
+class RestoredCredential:
+    """`versions` were brought back from the journals; `state` is what was found out since."""
+
+    credential: str
+    state: str
+    reason: str | None
+    versions: int
+
+
+@dataclass(frozen=True, slots=True)
+class RestoredView:
+    restored: bool
+    credentials: list[RestoredCredential]
+
+
+def restored_view(connection: Connection) -> RestoredView:
+    """What a person looks at before the mode is ended."""
+    rows = connection.execute(
+        select(full_name(credential, device), credential.c.state, credential.c.reason, func.count())
+        .join(device, device.c.id == credential.c.device_id)
+        .join(secret_version, secret_version.c.credential_id == credential.c.id)
+        .where(secret_version.c.origin == "restored")
+        .group_by(full_name(credential, device), credential.c.state, credential.c.reason)
+    )
+    mode = connection.execute(select(engine_state.c.restored)).scalar_one()
+    return RestoredView(mode, [RestoredCredential(*row) for row in rows])
 
 
 def end_restored(connection: Connection, actor: str) -> None:

@@ -59,14 +59,16 @@ def import_secret(
 ) -> int:
     """Store a secret that somebody set, as current and not proven; the escrow journal has it first.
 
-    While a candidate of ours may be in force it joins the history instead: the next look tries it too, and adopts it if it
-    is the one that opens. Returns the version number. Raises JournalFull, JournalBroken.
+    While a candidate of ours may be in force it joins the history instead: the next look tries it too, and
+    adopts it if it is the one that opens. Returns the version number. Raises JournalFull, JournalBroken.
     """
     ref = credential_ref(connection, credential_id)
     number, record = _prepare_import(connection, ref, secret)
     journal.append([record])
     mine = secret_version.c.credential_id == credential_id
-    pending = connection.execute(select(secret_version.c.id).where(mine, secret_version.c.status == "sent")).first()
+    pending = connection.execute(
+        select(secret_version.c.id).where(mine, secret_version.c.status == "sent")
+    ).first()
     status = "current" if pending is None else "history"
     if pending is None:
         for before, after in (("previous", "history"), ("current", "previous")):
@@ -86,7 +88,12 @@ def import_secret(
             created=now(),
         )
     )
-    kept = (CredentialState.SUSPENDED, CredentialState.UNMANAGED, CredentialState.RETIRED, CredentialState.IN_DOUBT)
+    kept = (
+        CredentialState.SUSPENDED,
+        CredentialState.UNMANAGED,
+        CredentialState.RETIRED,
+        CredentialState.IN_DOUBT,
+    )
     connection.execute(
         update(credential)
         .where(credential.c.id == credential_id, credential.c.state.not_in(kept))
@@ -99,7 +106,7 @@ def import_secret(
 
 def _prepare_import(connection: Connection, ref: CredentialRef, secret: Secret) -> tuple[int, Record]:
     """The next number and the journal's record. Locks the credential, so that numbers do not collide."""
-    connection.execute(select(credential.c.id).where(credential.c.id == ref.id).with_for_update())
+    connection.execute(select(credential.c.id).where(credential.c.id == ref.id).with_for_update(key_share=True))
     mine = secret_version.c.credential_id == ref.id
     number = (connection.execute(select(func.max(secret_version.c.number)).where(mine)).scalar() or 0) + 1
     public = zone_key(connection, ref.zone)
@@ -176,9 +183,15 @@ def ask_reveal(
 
 
 def ask_transcript(
-    connection: Connection, credential_id: int, attempt_id: int, principal: str, reason: str, public_key: bytes
+    connection: Connection,
+    credential_id: int,
+    attempt_id: int,
+    principal: str,
+    reason: str,
+    public_key: bytes,
 ) -> int:
-    """Ask for an attempt's transcript: it may hold secrets that no redactor knows, so it is handed out like one."""
+    """Ask for an attempt's transcript: it may hold secrets that no redactor knows, so it is handed out
+    like one."""
     return _ask(connection, principal, reason, public_key, credential_id=credential_id, attempt_id=attempt_id)
 
 
@@ -200,10 +213,15 @@ class SealedTranscript:
 def answer(
     connection: Connection, keys: ZoneKeys, request_id: int, transcript: SealedTranscript | None = None
 ) -> None:
-    """The worker's side: write the audit entry, then re-seal. `transcript` is what was asked for, if it was that."""
+    """The worker's side: write the audit entry, then re-seal. `transcript` is what was asked for, if it
+    was that."""
     row = connection.execute(
         select(reveal_request)
-        .where(reveal_request.c.id == request_id, reveal_request.c.sealed.is_(None), reveal_request.c.expires > now())
+        .where(
+            reveal_request.c.id == request_id,
+            reveal_request.c.sealed.is_(None),
+            reveal_request.c.expires > now(),
+        )
         .with_for_update()
     ).first()
     if row is None:
@@ -213,7 +231,11 @@ def answer(
     if row.attempt_id is None:
         context, reply, sealed = ref.context(row.number), row.number, _sealed(connection, row)
     elif transcript is not None:
-        context, reply, sealed = ref.context(transcript.epoch, Purpose.TRANSCRIPT), row.attempt_id, transcript.sealed
+        context, reply, sealed = (
+            ref.context(transcript.epoch, Purpose.TRANSCRIPT),
+            row.attempt_id,
+            transcript.sealed,
+        )
     else:
         context, reply, sealed = ref.context(0, Purpose.TRANSCRIPT), row.attempt_id, None
     action = "secret.revealed" if row.attempt_id is None else "transcript.read"
@@ -221,7 +243,9 @@ def answer(
     audit.write(connection, actor=row.principal, action=action, object=ref.name, details=details)
     values: dict[str, Any] = {"refused": "there is nothing to hand out"}
     if sealed is not None:
-        values = {"sealed": reseal(sealed, keys.private(ref.zone), context, to, ref.context(reply, Purpose.REVEAL))}
+        values = {
+            "sealed": reseal(sealed, keys.private(ref.zone), context, to, ref.context(reply, Purpose.REVEAL))
+        }
     connection.execute(update(reveal_request).where(reveal_request.c.id == request_id).values(**values))
 
 
@@ -233,9 +257,14 @@ def _sealed(connection: Connection, row: Row[Any]) -> bytes | None:
     ).scalar()
 
 
+def delete_expired(connection: Connection) -> None:
+    """An answer that nobody came for goes, too."""
+    connection.execute(delete(reveal_request).where(reveal_request.c.expires < now()))
+
+
 def take(connection: Connection, request_id: int) -> bytes | None:
     """The answer, once; None while there is none. Raises RevealRefused."""
-    connection.execute(delete(reveal_request).where(reveal_request.c.expires < now()))
+    delete_expired(connection)
     row = connection.execute(
         select(reveal_request.c.sealed, reveal_request.c.refused).where(reveal_request.c.id == request_id)
     ).first()

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
-from engine.operations.claims import Claim, NotClaimed, boottime
-from engine.operations.errors import LeaseLost
+from engine.operations.claims import Claim, boottime
+from engine.operations.errors import LeaseLost, NotClaimed, NumberTaken
 from engine.operations.ledger import Evidence, Ledger, Tried
 from engine.operations.outcomes import FOLLOWING
 from engine.operations.states import OperationState
@@ -75,7 +75,7 @@ class Conductor:
             return None
         except VaultError as error:
             log.error("operation %s: %s", operation_id, error)
-            return run.give_up(str(error))
+            return run.given_up(str(error))
         finally:
             run.hang_up()
 
@@ -89,7 +89,8 @@ class _Run:
         self._state = conductor.machine.begin(claim.facts)
         self._secrets = Secrets(claim, conductor.keys)
         self._session: SessionPort | None = None
-        self._prepaid = claim.prepaid
+        self._prepaid = claim.connecting if claim.prepaid else frozenset()
+        self._shows_at = 0.0  # on CLOCK_BOOTTIME: from when on what was sent can be seen
         self._tried: list[Tried] = []
         self._until = claim.until
         self._outcome = Outcome.OK
@@ -106,11 +107,15 @@ class _Run:
             self._state = self._c.machine.receive(self._state, self._perform(self._state, effect))
         return self._end
 
-    def give_up(self, message: str) -> OperationState:
+    def given_up(self, message: str) -> OperationState | None:
         """A stored secret does not open here: nothing more is tried until a person has looked."""
         self._outcome, self._message = Outcome.UNKNOWN, message
         result = p.Result.NEEDS_PERSON if self._state.facts.sent else p.Result.FAILED
-        return self._c.ledger.closed(self._claim, p.Close(result), self._settled(), self._evidence(self._outcome))
+        close = p.Close(result)
+        try:
+            return self._c.ledger.closed(self._claim, close, self._given_back(), self._evidence(self._outcome))
+        except LeaseLost:
+            return None
 
     def hang_up(self) -> None:
         if self._session is not None:
@@ -163,9 +168,15 @@ class _Run:
             return p.NotJournaled()
         self._c.at("escrow.after")
         parent_version = claim.parent.number if claim.parent else None
-        self._c.ledger.journaled(claim, record, replaces, parent_version)
+        try:
+            self._c.ledger.journaled(claim, record, replaces, parent_version)
+        except NumberTaken:  # by a secret that a person stored at this moment; the record is one more to probe
+            return self._journal(replaces)
         self._c.at("mark_committed.before")
-        self._c.journal.mark_committed([record])
+        try:
+            self._c.journal.mark_committed([record])
+        except VaultError as error:
+            log.warning("operation %s goes on without a mark in the escrow journal: %s", claim.operation_id, error)
         return p.Journaled(number)
 
     def _record(self, number: int, secret: Secret) -> Record:
@@ -188,24 +199,26 @@ class _Run:
 
     def _connect(self, state: Rotation, login: int | None) -> p.Event:
         self._drop_session()
-        if not self._pay(self._login_account(login)):
+        if not self._pay(self._claim.connecting):
             return self._not_connected(Outcome.LOCKED_OUT, "the lockout budget of the account that logs in is spent")
         try:
             job = job_for(self._claim, self._secrets, login, _new(state.facts), self._child_deadline())
         except (TemplateError, KeyturnError) as error:
+            self._ended(self._claim.connecting, None)
             return self._not_connected(Outcome.BAD_TEMPLATE, str(error))
         try:
             self._session = self._c.sessions.open(job)
             report = self._session.prepare()
         except ChildGone as gone:
             return self._not_connected(Outcome.UNKNOWN, str(gone))
-        return self._prepared(login, report)
+        return self._prepared(report)
 
-    def _prepared(self, login: int | None, report: Report) -> p.Event:
+    def _prepared(self, report: Report) -> p.Event:
         self._steps.append(report)
-        refused = report.outcome is Outcome.BAD_LOGIN
-        reached = report.outcome not in (Outcome.UNREACHABLE, Outcome.TIMEOUT, Outcome.UNTRUSTED_HOST)
-        self._tried.append(Tried(self._login_account(login), (not refused) if reached else None))
+        if report.outcome is not Outcome.UNKNOWN:  # which may hide a refusal, and so stays in flight
+            opened = _LOGGED_IN.get(report.outcome, True)
+            self._ended({self._claim.logs_in}, opened)
+            self._ended(self._claim.connecting - {self._claim.logs_in}, None if opened is None else True)
         if report.outcome is not Outcome.OK:
             return self._not_connected(report.outcome, report.message)
         status = report.facts.get("status", "usable")
@@ -229,14 +242,10 @@ class _Run:
         self._outcome, self._message = outcome, message
         return p.NotConnected(FOLLOWING[outcome].reply)
 
-    def _login_account(self, login: int | None) -> int:
-        auth = self._claim.logins.get("auth")
-        return self._claim.credential.account_id if login is not None or auth is None else auth.credential.account_id
-
     def _mark(self, version: int | None) -> p.Event:
         charged = self._claim.credential.account_id
         marked = self._c.ledger.marked(self._claim, version, self._settled(), charged)
-        self._prepaid = marked.charged
+        self._prepaid = frozenset({charged}) if marked.charged else frozenset()
         return p.Marked() if marked.permitted else self._refused_to_send()
 
     def _refused_to_send(self) -> p.Event:
@@ -247,24 +256,33 @@ class _Run:
         try:
             report = self._open_session().apply()
         except ChildGone as gone:
+            self._drop_session()  # it is proven to be gone, so a probe of another child can decide at once
             self._outcome, self._message = Outcome.UNKNOWN, str(gone)
             return p.Applied(p.Reply.UNSURE)
         self._steps.append(report)
         self._outcome, self._message = report.outcome, report.message
-        if self._claim.plan.settle_seconds:
-            time.sleep(min(self._claim.plan.settle_seconds, LONGEST_SETTLE))
+        settle = self._claim.plan.settle_seconds
+        self._shows_at = boottime() + settle
+        if settle:
+            time.sleep(min(settle, LONGEST_SETTLE))
         return p.Applied(FOLLOWING[report.outcome].reply)
 
     # Probing
 
     def _probe(self, state: Rotation, version: int) -> p.Event:
-        account = self._claim.credential.account_id
-        if not self._pay(account):
+        if boottime() < self._shows_at:
+            self._outcome, self._message = Outcome.TIMEOUT, "what was sent may not show yet"
+            return p.Probed(version, p.Verdict.UNKNOWN)
+        if not self._pay(self._claim.proving):
             return p.Probed(version, p.Verdict.LOCKED)
         proof = self._try(version)
+        if proof is None:  # the try stays in flight: nobody knows whether it was refused
+            self._outcome, self._message = Outcome.UNREACHABLE, "the executor child ended during the proof"
+            return p.Probed(version, p.Verdict.UNKNOWN)
         verdict = self._verdict(proof)
-        judged = {p.Verdict.OPENS: True, p.Verdict.REFUSED: False}.get(verdict)
-        self._tried.append(Tried(account, judged))
+        own = self._claim.credential.account_id
+        self._ended({own}, {p.Verdict.OPENS: True, p.Verdict.REFUSED: False}.get(verdict))
+        self._ended(self._claim.proving - {own}, None if verdict is p.Verdict.UNKNOWN else True)
         if verdict is p.Verdict.OPENS:
             self._proof = "restricted" if proof.verdict is Verdict.RESTRICTED else proof.kind.value
         elif verdict is p.Verdict.UNKNOWN:
@@ -279,14 +297,15 @@ class _Run:
             return p.Verdict.REFUSED
         return _VERDICTS[proof.verdict]
 
-    def _try(self, version: int) -> Proof:
+    def _try(self, version: int) -> Proof | None:
+        """None: the child ended before it answered."""
         secret = self._secrets.own(version)
         plan = proof_plan(self._claim, self._secrets)
         try:
             return self._open_session().prove(own_login(self._claim, secret), plan)
-        except ChildGone as gone:
+        except ChildGone:
             self._drop_session()
-            return Proof(Verdict.UNKNOWN, plan.kind, str(gone))
+            return None
 
     def _open_session(self) -> SessionPort:
         """The session that made the change; after a take-over, one that only probes."""
@@ -326,13 +345,14 @@ class _Run:
 
     def _close(self, close: p.Close) -> p.Event:
         outcome = Outcome.OK if close.result in (p.Result.SUCCEEDED, p.Result.ADOPTED) else self._outcome
-        self._end = self._c.ledger.closed(self._claim, close, self._settled(), self._evidence(outcome))
+        self._end = self._c.ledger.closed(self._claim, close, self._given_back(), self._evidence(outcome))
         return p.Closed()
 
     def _evidence(self, outcome: Outcome) -> Evidence:
         message = Redactor(self._secrets.known()).redact(self._message)
         steps = tuple(step for report in self._steps for step in report.steps)
-        return Evidence(outcome, message, self._proof, steps, self._transcript())
+        left = max(0.0, self._shows_at - boottime())
+        return Evidence(outcome, message, self._proof, steps, self._transcript(), left)
 
     def _transcript(self) -> bytes | None:
         if self._session is not None:
@@ -363,20 +383,32 @@ class _Run:
             self._until = self._c.ledger.renew(self._claim)
         return min(self._c.deadline, self._until - boottime())
 
-    def _pay(self, account_id: int) -> bool:
-        """Charge one try before it is made; the first one may have been charged by the claim or by W2."""
-        if self._prepaid:
-            self._prepaid = False
-            return True
-        self._c.at("charge.before")
-        charged = self._c.ledger.charged(self._claim, account_id, self._settled())
-        self._c.at("charge.after")
-        return charged
+    def _pay(self, accounts: frozenset[int]) -> bool:
+        """Charge one try of each before it is made; the first may have been charged by the claim or by W2."""
+        paid, self._prepaid = self._prepaid & accounts, self._prepaid - accounts
+        for account_id in sorted(accounts - paid):
+            self._c.at("charge.before")
+            charged = self._c.ledger.charged(self._claim, account_id, self._settled())
+            self._c.at("charge.after")
+            if not charged:
+                self._ended(paid, None)
+                return False
+            paid |= {account_id}
+        return True
+
+    def _ended(self, accounts: Collection[int], opened: bool | None) -> None:
+        self._tried += [Tried(account_id, opened) for account_id in sorted(accounts)]
 
     def _settled(self) -> list[Tried]:
         """What is to be recorded about tries, once."""
         tried, self._tried = self._tried, []
         return tried
+
+    def _given_back(self) -> list[Tried]:
+        """The last of them: what was charged and is not tried any more goes back."""
+        self._ended(self._prepaid, None)
+        self._prepaid = frozenset()
+        return self._settled()
 
 
 def _new(facts: p.Facts) -> int | None:
@@ -391,3 +423,13 @@ _VERDICTS = {
     Verdict.LOCKED: p.Verdict.LOCKED,
     Verdict.UNKNOWN: p.Verdict.UNKNOWN,
 }
+
+_LOGGED_IN: dict[Outcome, bool | None] = {
+    Outcome.BAD_LOGIN: False,
+    Outcome.LOCKED_OUT: False,
+    Outcome.UNREACHABLE: None,
+    Outcome.TIMEOUT: None,
+    Outcome.UNTRUSTED_HOST: None,
+    Outcome.BAD_TEMPLATE: None,
+}
+"""What an outcome of `prepare` says of the login. All others come from what was done after it had opened."""

@@ -10,20 +10,26 @@ import logging
 import threading
 import time
 
-from sqlalchemy import Connection, or_, select, update
+from sqlalchemy import Connection, select, update
 
+from engine.catalog.lookup import full_name
+from engine.catalog.models import credential, device
+from engine.operations.due import due
 from engine.operations.models import operation
-from engine.operations.states import LIVE, OperationState, move
-from engine.record import chain
+from engine.operations.notices import tell
+from engine.operations.states import OperationState, move
+from engine.record import audit, chain
 from engine.store.clock import now
 from engine.store.database import Database, StoreUnavailable
 from engine.store.models import SINGLE_ROW, engine_state
+from engine.vault.service import delete_expired
 from engine.work.bell import Bell
 from triggers import parent_changed
 
 log = logging.getLogger(__name__)
 
 AT_ONCE = 500  # due operations that one tick rings for
+BREATH = 0.05  # seconds between two rounds of ringing, however many operations end
 
 
 class Tick:
@@ -34,6 +40,8 @@ class Tick:
         self._bell = bell
         self._interval = interval
         self._stopping = threading.Event()
+        self._woken = threading.Event()
+        self._more = False  # something waits for room
         self._thread = threading.Thread(target=self._run, name="tick", daemon=True)
         self.beat = time.monotonic()
 
@@ -42,45 +50,49 @@ class Tick:
 
     def stop(self) -> None:
         self._stopping.set()
+        self._woken.set()
         self._thread.join(timeout=30)
+
+    def ended(self) -> None:
+        """An operation has ended: another one may have waited for its place."""
+        if self._more:
+            self._woken.set()
 
     def once(self) -> None:
         """One tick. Raises StoreUnavailable."""
         with self._database.writing() as connection:
             _note_time(connection)
             _expire(connection)
+            delete_expired(connection)
             chain.append(connection)
         while True:
             with self._database.writing() as connection:
                 if not parent_changed.expand(connection):
                     break
-        for operation_id in self._due():
-            self._bell.ring(operation_id)
+        self.ring()
         self.beat = time.monotonic()
 
-    def _due(self) -> list[int]:
-        """Due, held by nobody, not waiting for a person; the most urgent first."""
-        statement = (
-            select(operation.c.id)
-            .where(
-                operation.c.state.in_((OperationState.SCHEDULED, *LIVE)),
-                operation.c.due <= now(),
-                operation.c.needs_person.is_(False),
-                or_(operation.c.lease_until.is_(None), operation.c.lease_until < now()),
-            )
-            .order_by(operation.c.priority.desc(), operation.c.due)
-            .limit(AT_ONCE)
-        )
+    def ring(self) -> None:
+        """Ring for what is due. Raises StoreUnavailable."""
         with self._database.reading() as connection:
-            return list(connection.execute(statement).scalars())
+            found = due(connection, AT_ONCE)
+        self._more = len(found) == AT_ONCE or not all(has_room for _, has_room in found)
+        for operation_id, has_room in found:
+            if has_room:
+                self._bell.ring(operation_id)
 
     def _run(self) -> None:
         while not self._stopping.is_set():
             try:
                 self.once()
+                until = time.monotonic() + self._interval
+                while self._woken.wait(max(0.0, until - time.monotonic())) and not self._stopping.is_set():
+                    self._woken.clear()
+                    self.ring()
+                    self._stopping.wait(BREATH)
             except StoreUnavailable as error:
                 log.warning("tick: %s", error)
-            self._stopping.wait(self._interval)
+                self._stopping.wait(self._interval)
 
 
 def _note_time(connection: Connection) -> None:
@@ -93,19 +105,20 @@ def _note_time(connection: Connection) -> None:
 
 
 def _expire(connection: Connection) -> None:
+    """What was not begun in time. A change that is in force and only not saved yet is no such thing."""
     waiting = (OperationState.SCHEDULED, OperationState.WAITING_APPROVAL)
     overdue = connection.execute(
-        select(operation.c.id)
-        .where(operation.c.state.in_(waiting), operation.c.expires < now())
-        .with_for_update(skip_locked=True)
-    ).scalars()
-    for operation_id in list(overdue):
-        move(
-            connection,
-            operation_id,
-            waiting,
-            OperationState.EXPIRED,
-            "engine",
-            "not begun in time",
-            finished=now(),
+        select(operation.c.id, full_name(credential, device))
+        .join(credential, credential.c.id == operation.c.credential_id)
+        .join(device, device.c.id == operation.c.device_id)
+        .where(operation.c.state.in_(waiting), operation.c.expires < now(), operation.c.committed.is_(False))
+        .order_by(operation.c.id)
+        .with_for_update(skip_locked=True, key_share=True, of=operation)
+    ).all()
+    for operation_id, name in overdue:
+        state = OperationState.EXPIRED
+        move(connection, operation_id, waiting, state, "engine", "not begun in time", finished=now())
+        audit.write(
+            connection, actor="engine", action="operation.expired", object=name, operation_id=operation_id
         )
+        tell(connection, operation_id, name, state)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
+from collections.abc import Callable
 
 from sqlalchemy import select
 
@@ -13,6 +14,7 @@ from engine.operations.models import attempt
 from engine.settings import Settings
 from engine.store.database import Database, StoreUnavailable
 from engine.store.disk import full_volumes
+from engine.vault.errors import VaultError
 from engine.vault.journal import JournalWriter
 from engine.vault.keys import ZoneKeys
 from engine.vault.models import reveal_request
@@ -43,6 +45,7 @@ class Worker:
         self._ledger = Ledger(database, worker_name(), settings.lease, settings.margin)
         self._conductor = Conductor(self._ledger, sessions, keys, journal, settings.deadline)
         self.bell: Bell | None = None
+        self.ended: Callable[[], None] | None = None  # told when an operation was worked on
 
     def operation(self, operation_id: int) -> None:
         """Work on an operation, if it is due and free, and there is room to write down what comes of it.
@@ -55,7 +58,8 @@ class Worker:
             if full := full_volumes(self._settings):
                 reason = f"waits: the volume of {' and that of '.join(full)} is full; make room there"
                 return self._ledger.kept_waiting(operation_id, reason)
-            self._conductor.conduct(operation_id)
+            if self._conductor.conduct(operation_id) is not None and self.ended is not None:
+                self.ended()
         except StoreUnavailable as error:
             log.warning("operation %s: %s", operation_id, error)
         return None
@@ -70,7 +74,7 @@ class Worker:
                 ).first()
                 transcript = None if wanted is None else SealedTranscript(*wanted)
                 answer(connection, self._keys, request_id, transcript)
-        except StoreUnavailable as error:
+        except (StoreUnavailable, VaultError) as error:  # the asker hears that nobody answered
             log.warning("reveal %s: %s", request_id, error)
 
 

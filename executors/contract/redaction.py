@@ -15,8 +15,7 @@ import string
 from base64 import b64encode
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 from executors.contract.parts import MASK
 from executors.contract.secret import Secret, SecretMisuse
@@ -58,8 +57,7 @@ BASE64 = frozenset(string.ascii_letters + string.digits + "+/-_")
 URL_SAFE = str.maketrans("+/", "-_")
 
 
-@dataclass(frozen=True, slots=True)
-class Needle:
+class Needle(NamedTuple):
     """One form to look for. `before`, `after`: the neighbour carries some of its bits (base64)."""
 
     text: str
@@ -82,7 +80,10 @@ class Redactor:
     def __init__(self, secrets: Iterable[Secret]) -> None:
         found = {needle for secret in secrets for needle in _needles(secret.reveal()) if needle.text}
         self._needles = tuple(found)
-        self._form_needles = tuple(replace(needle, text=needle.text.replace("+", " ")) for needle in found)
+        self._form_needles = tuple(
+            needle._replace(text=needle.text.replace("+", " ")) if "+" in needle.text else needle
+            for needle in found
+        )
 
     def redact(self, text: str) -> str:
         """The text with every form of every secret replaced by the mask. Never raises: withheld then."""

@@ -8,6 +8,7 @@ import logging
 import socket
 
 import paramiko
+from paramiko.common import cMSG_SERVICE_REQUEST
 from paramiko.message import Message
 from paramiko.ssh_exception import IncompatiblePeer
 
@@ -36,9 +37,25 @@ GOODBYE_SECONDS = 2.0  # for the reading thread to notice the end
 
 
 class Transport(paramiko.Transport):
-    """paramiko's, remembering why the server hung up, which paramiko only logs."""
+    """paramiko's, but asking for the authentication service once, as RFC 4253 section 10 has it, and
+    not before each method: strict servers hang up at the second time. Remembers why the server hung up,
+    which paramiko only logs.
+    """
 
     disconnect_reason = ""
+    _asked_for_service = False
+
+    def _send_message(self, data: Message) -> None:
+        if data.asbytes()[:1] != cMSG_SERVICE_REQUEST:
+            super()._send_message(data)  # type: ignore[misc]  # private, so the stubs lack it
+        elif not self._asked_for_service:
+            self._asked_for_service = True
+            super()._send_message(data)  # type: ignore[misc]  # private, so the stubs lack it
+        elif self.auth_handler is not None:
+            accepted = Message()
+            accepted.add_string("ssh-userauth")
+            accepted.rewind()
+            self.auth_handler._parse_service_accept(accepted)  # type: ignore[attr-defined]  # as above
 
     def _parse_disconnect(self, message: Message) -> None:
         message.get_int()

@@ -24,8 +24,8 @@ from urllib.parse import quote, quote_plus
 PIECE = 8  # characters
 WORD = 8  # bytes of one number of a memoryview cast to "Q"
 SHORTEST_FORM = 5  # bytes; what is shorter would be found by chance
-PERIOD = 0.003  # seconds between two looks at the processes
-LARGEST = 256 * 1024 * 1024  # bytes of a file that is looked through
+PERIOD = 0.006  # seconds between two looks at the processes
+LARGEST = 16 * 1024 * 1024  # bytes of a file that is looked through
 
 BASE32 = string.ascii_uppercase + "234567"
 BASE64 = string.ascii_uppercase + string.ascii_lowercase + string.digits + "+/"
@@ -179,10 +179,10 @@ class Search:
     """For secrets by name. A secret below eight characters is looked for as a whole."""
 
     def __init__(self, secrets: Mapping[str, str]) -> None:
-        self._forms: dict[bytes, set[tuple[str, str]]] = defaultdict(set)
+        self._forms: dict[bytes, tuple[str, str]] = {}  # a form of several encodings has the first one's name
         for name, secret in secrets.items():
             for encoding, form in _forms(secret):
-                self._forms[form].add((name, encoding))
+                self._forms.setdefault(form, (name, encoding))
         self._heads: dict[int, list[bytes]] = defaultdict(list)
         self._short = [form for form in self._forms if len(form) < WORD]
         for form in self._forms.keys() - set(self._short):
@@ -197,7 +197,7 @@ class Search:
             if not self._heads.keys().isdisjoint(words):
                 heads = self._heads.keys() & set(words)
                 forms.update(form for head in heads for form in self._heads[head] if form in data)
-        return {Found(name, place, encoding) for form in forms for name, encoding in self._forms[form]}
+        return {Found(name, place, encoding) for name, encoding in map(self._forms.__getitem__, forms)}
 
     def files(self, root: Path, since: float = 0.0, without: Collection[Path] = ()) -> set[Found]:
         """Names and contents of what changed below `root` after `since`, in epoch seconds; not `without`."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 import itertools
 import json
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import requests
 
@@ -19,6 +19,7 @@ from tests.peers.accounts import LocalAccounts
 from tests.peers.sshd import SshServer
 
 TICK = "0.2"  # seconds: what waits for the next look need not wait long in a test
+T = TypeVar("T")
 _numbers = itertools.count(1)
 
 
@@ -102,7 +103,7 @@ class Site:
         self.add(f"{user}@{device}", secret, *options)
         return user, f"{user}@{device}"
 
-    def rotate(self, name: str, timeout: float = 90) -> Ended:
+    def rotate(self, name: str, timeout: float = 50) -> Ended:
         return self.wait("credential", "rotate", name, "--wait", "--timeout", str(timeout))
 
     def wait(self, *command: str) -> Ended:
@@ -111,11 +112,6 @@ class Site:
         assert done.stdout, done.stderr
         shown = json.loads(done.stdout)
         return Ended(done.returncode, shown["operation"], shown["state"], shown["outcome"])
-
-    def rotate_all(self, names: Sequence[str]) -> list[Ended]:
-        """All at once."""
-        with ThreadPoolExecutor(len(names)) as pool:
-            return list(pool.map(self.rotate, names))
 
     def refused(self, *command: str | Path, stdin: str = "") -> Refused:
         """A command that must not succeed and must leave standard output empty."""
@@ -153,6 +149,12 @@ class Site:
         name = f"policy-{next(_numbers)}"
         self.engine.ask("policy", "add", name, self.document(rules))
         return name
+
+
+def at_once(run: Callable[[str], T], names: Sequence[str]) -> list[T]:
+    """For each name, all at the same time."""
+    with ThreadPoolExecutor(len(names)) as pool:
+        return list(pool.map(run, names))
 
 
 ADD = ("credential", "add")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import signal
-import socket
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -48,8 +49,8 @@ def test_the_first_start_makes_everything_private(running: Engine, name: str, mo
     assert (running.data / name).stat().st_mode & 0o7777 == mode
 
 
-def test_nothing_in_the_data_directory_is_open_to_others(running: Engine) -> None:
-    made = [running.data, *running.data.rglob("*")]
+def test_nothing_in_the_data_directory_but_the_public_key_is_open_to_others(running: Engine) -> None:
+    made = [path for path in (running.data, *running.data.rglob("*")) if path.suffix != ".pub"]
     assert [path.name for path in made if path.stat().st_mode & 0o077] == []
 
 
@@ -101,19 +102,22 @@ def test_a_start_waits_for_the_children_of_a_killed_engine(engine: Engine) -> No
     try:
         engine.kill()
         engine.launch()
-        engine.wait_until(lambda: engine.process.poll() is None, "it ended")
-        assert os.path.exists(f"/proc/{child}")
-        assert not _listens(engine)
+        engine.wait_until(lambda: _has_open(engine.process.pid, engine.data / "lock"), "it never asked")
+        with (engine.data / "lock").open() as lock, pytest.raises(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     finally:
         os.kill(child, signal.SIGCONT)
+    engine.wait_until(engine.is_ready, "it did not start")
     assert wait_for_end([child]) == []
-    engine.wait_until(lambda: _listens(engine), "it did not start")
 
 
-def _listens(engine: Engine) -> bool:
-    place = urlsplit(engine.url)
-    with socket.socket() as probe:
-        return probe.connect_ex((place.hostname or "", place.port or 0)) == 0
+def _has_open(pid: int, path: Path) -> bool:
+    """proc(5), /proc/PID/fd."""
+    found: list[Path] = []
+    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(OSError):
+            found.append(descriptor.readlink())
+    return path in found
 
 
 def test_a_data_directory_of_a_newer_version_is_refused_and_left_alone(engine: Engine) -> None:

@@ -26,7 +26,10 @@ def main(record: Path | None) -> int:
             finally:
                 if record is not None:
                     _write_down(made, record)
-    except (NotSo, EngineFailed) as failure:
+    except NotSo as failure:
+        print(f"\nFAILED after {took}; not so: {failure}", flush=True)
+        return 1
+    except EngineFailed as failure:
         print(f"\nFAILED after {took}: {failure}", flush=True)
         return 1
     except KeyboardInterrupt:

@@ -53,7 +53,7 @@ class Engine:
     def start(self, listen: str = "127.0.0.1:0") -> None:
         """Returns when GET /readyz answers 200. Raises EngineFailed."""
         self.launch(listen)
-        self.wait_until(self._is_ready, "the engine did not become ready")
+        self.wait_until(self.is_ready, "the engine did not become ready")
 
     def launch(self, listen: str = "127.0.0.1:0") -> None:
         with self._log.open("ab") as log:
@@ -77,7 +77,8 @@ class Engine:
                 raise EngineFailed(f"{otherwise}:\n{self.log()[-2000:]}")
             time.sleep(POLL)
 
-    def _is_ready(self) -> bool:
+    def is_ready(self) -> bool:
+        """Whether this very process answers that it can work."""
         with contextlib.suppress(OSError, ValueError, http.client.HTTPException):
             # The file of an engine that was killed is still there.
             found = json.loads((self.data / "engine.json").read_text())

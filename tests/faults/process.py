@@ -9,6 +9,7 @@ import fcntl
 import os
 import socket
 import sqlite3
+import traceback
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -30,7 +31,7 @@ from tests.faults.scenarios import Scenario
 from tests.faults.scene import DATABASE, JOURNAL, KEYS, LOCK, TARGET, Scene, in_directory, pass_time
 from triggers import parent_changed
 
-PATIENCE = 200  # turns after which a scenario counts as stuck
+PATIENCE = 300  # turns after which a scenario counts as stuck
 OPEN = "SELECT id, due <= :now AND (lease_until IS NULL OR lease_until < :now), due FROM operation "
 OPEN += "WHERE state IN ('scheduled', 'running', 'in_doubt') AND needs_person = 0 ORDER BY id"
 PROGRESS = "progress"
@@ -43,6 +44,7 @@ class Parts:
     machine: type[Machine] = Machine
     ledger: type[Ledger] = Ledger
     journal: type[JournalWriter] = JournalWriter
+    children: type[ForkServer] | None = None  # None: `Forked`
     lease: float = 300.0
     margin: float = 5.0
     deadline: float = 240.0
@@ -62,10 +64,12 @@ class Forked(ForkServer):
         self._owner = os.getpid()
         worker = os.pidfd_open(self._owner)
         if os.fork() == 0:
-            os.setsid()
-            self._control.close()
-            serve(theirs, worker, self._hold)
-            os._exit(0)
+            try:
+                os.setsid()
+                self._control.close()
+                serve(theirs, worker, self._hold)
+            finally:
+                os._exit(0)
         theirs.close()
         os.close(worker)
         self._await_ready(self._control)
@@ -101,7 +105,7 @@ class Process:
         parts = self.parts
         journal = parts.journal(Path(JOURNAL), incarnation)
         ledger = parts.ledger(self.database, f"box-{os.getpid()}", parts.lease, parts.margin)
-        with Forked(("fake",), hold) as children:
+        with (parts.children or Forked)(("fake",), hold) as children:
             self.conductor = Conductor(
                 ledger, children, self.keys, journal, parts.deadline, parts.machine(), self._observe
             )
@@ -120,15 +124,19 @@ class Process:
         self.at(point)
 
     def _work(self) -> None:
+        idle = 0
         for _ in range(PATIENCE):
             self._expand()
             due, waits = self._open()
-            for operation_id in due:
-                self.conductor.conduct(operation_id)
-            if not due and waits is None and not self._step():
-                return
-            if not due and waits is not None:
-                pass_time(max(waits, 0.0) + 0.01, self.target)
+            worked = [self.conductor.conduct(operation_id) for operation_id in due]
+            if not due and waits is None:
+                if not self._step():
+                    return
+            elif all(state is None for state in worked):  # what is due waits for something else
+                idle += 1
+                pass_time(max(waits or 0.0, 0.0) + 0.01 * 2.0 ** min(idle, 16), self.target)
+            else:
+                idle = 0
         raise Stuck(f"{self.scenario.name}: {self._open()}")
 
     def _open(self) -> tuple[list[int], float | None]:
@@ -180,12 +188,11 @@ def forked(work: Callable[[], None], errors: Path) -> int:
 
 
 def _whole(work: Callable[[], None], errors: Path) -> NoReturn:
-    code = 0
+    code = 70
     try:
         work()
+        code = 0
     except BaseException:  # noqa: BLE001 - a forked process must not return into the harness
-        import traceback
-
         errors.write_text(traceback.format_exc())
-        code = 70
-    os._exit(code)
+    finally:
+        os._exit(code)

@@ -28,15 +28,6 @@ class _Door(asyncssh.SSHServer):
     def __init__(self, accounts: Accounts) -> None:
         self._accounts = accounts
 
-    def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
-        self._connection = conn
-
-    def begin_auth(self, username: str) -> bool:  # noqa: ARG002 - asyncssh names its arguments
-        # OpenSSH takes a service request (RFC 4253, 10) before each method, and paramiko sends one; asyncssh
-        # takes the first alone and has no option for it.
-        self._connection._next_service = b"ssh-userauth"
-        return True
-
     def password_auth_supported(self) -> bool:
         return True
 

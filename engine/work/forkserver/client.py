@@ -28,8 +28,8 @@ ENVIRONMENT = ("PATH", "PYTHONPATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ")
 """All that the server's environment holds: the worker's own has the database's password and key settings."""
 
 
-class ServerFailed(RuntimeError):
-    """The fork server did not start; the message says why."""
+class ServerFailed(ChildGone):
+    """The fork server did not start, so there is no child; the message says why."""
 
 
 class Child:

@@ -265,6 +265,7 @@ def upgrade() -> None:
         sa.Column("regenerated", sa.Integer(), nullable=False),
         sa.Column("refused", JSON, nullable=False),
         sa.Column("reply", sa.String(length=16), nullable=True),
+        sa.Column("found", sa.String(length=32), nullable=True),
         sa.Column("created", sa.Double(), nullable=False),
         sa.Column("started", sa.Double(), nullable=True),
         sa.Column("finished", sa.Double(), nullable=True),
@@ -301,8 +302,8 @@ def upgrade() -> None:
         "operation",
         ["credential_id", "action"],
         unique=True,
-        sqlite_where=sa.text("state = 'scheduled'"),
-        postgresql_where=sa.text("state = 'scheduled'"),
+        sqlite_where=sa.text("state = 'scheduled' AND attempts = 0"),
+        postgresql_where=sa.text("state = 'scheduled' AND attempts = 0"),
     )
     op.create_table(
         "reveal_request",
