@@ -98,7 +98,7 @@ def enable(connection: Connection, actor: str, credential_id: int) -> Credential
 def suspend(connection: Connection, actor: str, credential_id: int, reason: str) -> None:
     """Stop the engine from changing it; not while it does. Raises BadInput, UnknownCredential, WrongState."""
     reason = checks.reason(credential.c.reason, reason)
-    resting = EVERY - {_S.CHANGING}
+    resting = EVERY - {_S.CHANGING, _S.IN_DOUBT}
     move(
         connection,
         actor,

@@ -94,5 +94,5 @@ def left(connection: Connection, account_id: int, budget: Budget) -> tuple[int, 
 
 
 def spent(connection: Connection) -> None:
-    """Nobody knows what was refused since the copy was made that has been restored: every window counts as used up."""
+    """After a restore nobody knows what was refused since the copy: every window counts as used up."""
     connection.execute(update(account).values(failures=MANY, in_flight=0, failures_since=now()))

@@ -442,7 +442,7 @@ def _facts(
         probes=probes,
         refused=frozenset(row.refused),
         reply=None if row.reply is None else Reply(row.reply),
-        resends=max(0, RESENDS - row.resent),
+        resends=0 if row.restored else max(0, RESENDS - row.resent),  # then every known version is probed
         regenerations=max(0, REGENERATIONS - row.regenerated),
         replaced=row.regenerated > 0,
         overlap=plan.overlap_seconds > 0,

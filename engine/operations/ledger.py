@@ -27,7 +27,7 @@ from engine.operations.requests import Ask, insert_operation
 from engine.operations.states import TERMINAL, OperationState, move
 from engine.operations.texts import kept
 from engine.record import audit, outbox
-from engine.rotation.protocol import Close, Goal, Mode, Reply, Result, Why
+from engine.rotation.protocol import Close, Goal, Mode, Reply, Reply, Result, Why
 from engine.store.clock import now
 from engine.store.database import Database
 from engine.vault.journal import Record
@@ -57,14 +57,6 @@ class Evidence:
     steps: Sequence[StepRecord] = ()
     transcript: bytes | None = None
     settles_in: float = 0.0  # seconds until what was sent shows on the target
-
-
-@dataclass(frozen=True, slots=True)
-class Marked:
-    """`permitted` False: canceled, paused, expired or changed meanwhile; do not send."""
-
-    permitted: bool
-    charged: bool
 
 
 class Ledger:
@@ -180,32 +172,37 @@ class Ledger:
             connection.execute(sql.ADD_VERSION, version)
             _audit(connection, claim, "secret.candidate", details={"version": record.version})
 
-    def marked(self, claim: Claim, number: int | None, tried: Sequence[Tried], probe: int | None) -> Marked:
-        """W2: on every condition still holding, the candidate counts as sent from now on; the first
-        probe is charged.
+    def marked(self, claim: Claim, number: int | None, tried: Sequence[Tried]) -> bool:
+        """W2: on every condition still holding, the candidate counts as sent from now on.
 
-        Raises LeaseLost. `probe` is the account to charge, if any.
+        False: canceled, paused, expired or changed meanwhile; do not send. Raises LeaseLost.
         """
         with self._database.writing() as connection:
-            self._lock(connection, claim, tried, probe)
+            self._lock(connection, claim, tried)
             self._guard(connection, claim)
             _settle(connection, tried)
             if not _permitted(connection, claim, number):
-                return Marked(permitted=False, charged=False)
+                return False
             if number is not None:
                 _count_resend(connection, claim, number)
                 _forget_evidence(connection, claim)
                 connection.execute(sql.MARK_SENT, {"of": claim.credential.id, "which": number})
-            charged = probe is not None and budget.charge(connection, probe, claim.budget)
             _audit(connection, claim, "secret.sent", details={"version": number or 0})
-            return Marked(permitted=True, charged=charged)
+            return True
 
-    def charged(self, claim: Claim, account_id: int, tried: Sequence[Tried]) -> bool:
-        """Charge a try, after recording how earlier ones ended. False: nothing left. Raises LeaseLost."""
+    def charged(
+        self, claim: Claim, account_id: int, tried: Sequence[Tried], heard: Reply | None = None
+    ) -> bool:
+        """Charge a try, after recording how earlier ones ended and what the change request was told (W2b).
+
+        False: nothing is left. Raises LeaseLost.
+        """
         with self._database.writing() as connection:
             self._lock(connection, claim, tried, account_id)
             self._guard(connection, claim)
             _settle(connection, tried)
+            if heard is not None:
+                _note(connection, claim, reply=heard)
             return budget.charge(connection, account_id, claim.budgets[account_id])
 
     def committed(

@@ -185,13 +185,13 @@ class Machine:
         return self._nothing_opens(state)
 
     def _first_look(self, state: Rotation, candidate: int) -> int:
-        """With one probe left after a doubtful reply the current secret goes first: if it opens, that costs
-        nothing.
+        """With a budget of one probe, after a doubtful reply the current secret goes first: if it opens, that
+        costs nothing.
 
         Where the target may accept two secrets that would show nothing, so there the candidate goes first.
         """
         facts = state.facts
-        doubtful = state.reply is not Reply.OK and facts.probes == 1 and not facts.overlap
+        doubtful = state.reply is not Reply.OK and facts.budget == 1 and not facts.overlap
         fresh = facts.current is not None and facts.current not in state.tried and state.opened is None
         return facts.current if doubtful and fresh and facts.current is not None else candidate
 

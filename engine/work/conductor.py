@@ -90,6 +90,7 @@ class _Run:
         self._secrets = Secrets(claim, conductor.keys)
         self._session: SessionPort | None = None
         self._prepaid = claim.connecting if claim.prepaid else frozenset()
+        self._heard: p.Reply | None = None  # to the last change request, until it is on record
         self._shows_at = 0.0  # on CLOCK_BOOTTIME: from when on what was sent can be seen
         self._tried: list[Tried] = []
         self._until = claim.until
@@ -243,10 +244,8 @@ class _Run:
         return p.NotConnected(FOLLOWING[outcome].reply)
 
     def _mark(self, version: int | None) -> p.Event:
-        charged = self._claim.credential.account_id
-        marked = self._c.ledger.marked(self._claim, version, self._settled(), charged)
-        self._prepaid = frozenset({charged}) if marked.charged else frozenset()
-        return p.Marked() if marked.permitted else self._refused_to_send()
+        sent = self._c.ledger.marked(self._claim, version, self._settled())
+        return p.Marked() if sent else self._refused_to_send()
 
     def _refused_to_send(self) -> p.Event:
         self._message = "canceled, paused, expired or changed meanwhile; nothing more is sent"
@@ -258,6 +257,7 @@ class _Run:
         except ChildGone as gone:
             self._drop_session()  # it is proven to be gone, so a probe of another child can decide at once
             self._outcome, self._message = Outcome.UNKNOWN, str(gone)
+            self._heard = p.Reply.UNSURE
             return p.Applied(p.Reply.UNSURE)
         self._steps.append(report)
         self._outcome, self._message = report.outcome, report.message
@@ -265,7 +265,8 @@ class _Run:
         self._shows_at = boottime() + settle
         if settle:
             time.sleep(min(settle, LONGEST_SETTLE))
-        return p.Applied(FOLLOWING[report.outcome].reply)
+        self._heard = FOLLOWING[report.outcome].reply
+        return p.Applied(self._heard)
 
     # Probing
 
@@ -349,7 +350,7 @@ class _Run:
         return p.Closed()
 
     def _evidence(self, outcome: Outcome) -> Evidence:
-        message = Redactor(self._secrets.known()).redact(self._message)
+        message = self._message and Redactor(self._secrets.known()).redact(self._message)
         steps = tuple(step for report in self._steps for step in report.steps)
         left = max(0.0, self._shows_at - boottime())
         return Evidence(outcome, message, self._proof, steps, self._transcript(), left)
@@ -384,11 +385,17 @@ class _Run:
         return min(self._c.deadline, self._until - boottime())
 
     def _pay(self, accounts: frozenset[int]) -> bool:
-        """Charge one try of each before it is made; the first may have been charged by the claim or by W2."""
+        """Charge one try of each before it is made; the first may have been charged by the claim.
+
+        The first probe is charged when the change request was answered, not with W2: a crash in between
+        leaves all probes to whoever takes over, and what the request was told is on record from then
+        on.
+        """
         paid, self._prepaid = self._prepaid & accounts, self._prepaid - accounts
         for account_id in sorted(accounts - paid):
             self._c.at("charge.before")
-            charged = self._c.ledger.charged(self._claim, account_id, self._settled())
+            heard, self._heard = self._heard, None
+            charged = self._c.ledger.charged(self._claim, account_id, self._settled(), heard)
             self._c.at("charge.after")
             if not charged:
                 self._ended(paid, None)

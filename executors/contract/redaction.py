@@ -237,7 +237,7 @@ def _escaped(match: re.Match[str]) -> str:
 
 def _visible(text: str) -> str:
     """As in the joined text: without control characters."""
-    return CONTROLS.sub("", text)
+    return text if text.isprintable() else CONTROLS.sub("", text)
 
 
 UNESCAPES: Sequence[tuple[re.Pattern[str], Rewrite]] = (

@@ -399,7 +399,7 @@ def small_volume(tmp_path: Path) -> Iterator[Path]:
 
 def fill(volume: Path, leave: int) -> Path:
     filler = volume / "filler"
-    with filler.open("wb") as file:
+    with filler.open("wb", buffering=0) as file:
         free = 24 * MIB - sum(each.stat().st_size for each in volume.rglob("*") if each.is_file())
         try:
             for _ in range((free - leave) // 4096 + 1):
@@ -416,7 +416,7 @@ def waits_untouched(site: Site, name: str, old: str) -> Ended:
     assert (waiting.exit, waiting.state) == (Exit.WAIT_TIMEOUT, "scheduled")
     assert site.sshd.log_path.read_text().count("Accepted") == logins
     assert site.accounts.opens(name.partition("@")[0], old)
-    assert "sent" not in {each["status"] for each in site.engine.ask("credential", "history", name)}
+    assert "sent" not in {each["status"] for each in site.history(name)}
     return waiting
 
 
@@ -454,6 +454,7 @@ def test_a_journal_that_takes_no_byte_stops_a_change_before_the_target_is_touche
         site = Site(engine, sshd, accounts)
         _, name = site.own("full", old := new_password(), site.device())
         filler = fill(small_volume, leave=0)
+        use_up_the_last_page(site)
         waiting = waits_untouched(site, name, old)
         assert "room" in site.operation(waiting.operation)["reason"]
         said = site.refused("credential", "set", name, *FROM_INPUT, stdin=new_password())
@@ -462,6 +463,14 @@ def test_a_journal_that_takes_no_byte_stops_a_change_before_the_target_is_touche
         filler.unlink()
         engine.ask("operation", "retry", str(waiting.operation))
         goes_on(site, waiting, name)
+
+
+def use_up_the_last_page(site: Site) -> None:
+    """Where the journal ends there is still room for some records: a volume gives out whole pages."""
+    path = f"/credentials/{site.engine.ask(*ADD, f'decoy@{site.device()}')['id']}/secret"
+    answers = (site.engine.api("PUT", path, json={"secret": new_password()}) for _ in range(50))
+    refused = next(each for each in answers if not each.ok)
+    assert (refused.status_code, refused.json()["code"]) == (507, "disk_full")
 
 
 def test_with_a_full_data_volume_nothing_begins_and_a_restart_with_room_goes_on(
@@ -476,7 +485,7 @@ def test_with_a_full_data_volume_nothing_begins_and_a_restart_with_room_goes_on(
     try:
         full.wait_until(answers(full), "the engine did not answer")
         waiting = waits_untouched(Site(full, sshd, accounts), name, old)
-        reason = full.ask("operation", "show", str(waiting.operation))["reason"]
+        reason = Site(full, sshd, accounts).operation(waiting.operation)["reason"]
         assert "the data directory is full" in reason
     finally:
         full.end()

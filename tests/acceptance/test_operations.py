@@ -52,7 +52,7 @@ def later(site: Site, name: str, **more: Any) -> int:
 
 def versions(site: Site, name: str) -> list[str]:
     """Newest first."""
-    return [each["status"] for each in site.engine.ask("credential", "history", name)]
+    return [each["status"] for each in site.history(name)]
 
 
 def finished(site: Site, operation: int) -> tuple[int, str, str | None]:

@@ -70,7 +70,7 @@ def test_an_account_changes_its_own_password(site: Site, box: str) -> None:
     assert site.rotate(name).end == PROVEN
     assert site.vault_opens(name)
     assert not site.accounts.opens(user, old)
-    newest, first = site.engine.ask("credential", "history", name)
+    newest, first = site.history(name)
     assert (newest["status"], newest["origin"], newest["proof"]) == ("current", "generated", "login")
     assert (first["status"], first["origin"]) == ("previous", "imported")
 
@@ -124,11 +124,11 @@ def test_an_expired_password_is_proven_and_changed_during_the_login(site: Site, 
     site.accounts.expire(user)
     name = f"{user}@{box}"
     assert site.add(name, old)["state"] == "managed"
-    [version] = site.engine.ask("credential", "history", name)
+    [version] = site.history(name)
     assert version["proof"] == "restricted"
     assert site.rotate(name).end == PROVEN
     assert site.vault_opens(name)
-    assert site.engine.ask("credential", "history", name)[0]["proof"] == "login"
+    assert site.history(name)[0]["proof"] == "login"
 
 
 def test_a_locked_account_is_left_locked_and_stops_its_credential(site: Site, box: str, sudoer: str) -> None:
@@ -153,7 +153,7 @@ def test_a_nologin_account_is_proven_restricted(site: Site, box: str, sudoer: st
     site.add(name, old, "--auth", sudoer)
     assert site.rotate(name).end == PROVEN
     assert site.vault_opens(name)
-    assert site.engine.ask("credential", "history", name)[0]["proof"] == "restricted"
+    assert site.history(name)[0]["proof"] == "restricted"
     assert getpwnam(user).pw_shell == NOLOGIN
 
 
@@ -196,7 +196,7 @@ def test_passwords_that_the_target_finds_too_short_are_replaced_twice_and_then_g
     assert site.accounts.opens(user, old)
     assert site.revealed(name) == old
     assert site.state(name) == "managed"
-    statuses = [version["status"] for version in site.engine.ask("credential", "history", name)]
+    statuses = [version["status"] for version in site.history(name)]
     assert statuses == ["unused", "unused", "unused", "current"]
 
 
@@ -221,7 +221,7 @@ def test_ten_accounts_are_changed_at_once_through_one_sudoer_within_the_connecti
     at_once(lambda name: site.engine.run(*ADD, name, "--auth", admin, "--enable"), names)
     assert [ended.end for ended in at_once(site.rotate, names)] == [PROVEN] * 10
     assert all(at_once(site.vault_opens, names))
-    done = site.engine.ask("operation", "list", "--device", device)
+    done = site.operations(device=device)
     spans = [(each["started"], each["finished"]) for each in done if each["action"] == "change_secret"]
     assert len(spans) == 10
     assert 1 < max(sum(start <= moment < end for start, end in spans) for moment, _ in spans) <= LIMIT
@@ -281,7 +281,7 @@ def _children(site: Site, box: str, parent: int) -> list[dict[str, object]]:
     def there() -> bool:
         found[:] = [
             each
-            for each in site.engine.ask("operation", "list", "--device", box, "--after", str(parent))
+            for each in site.operations(device=box, after=parent)
             if each["parent_operation_id"] == parent
         ]
         return len(found) == 2

@@ -1,7 +1,7 @@
-"""The engine with one rule taken out at a time. The harness must find each of them losing, or it proves nothing.
+"""The engine with one rule taken out at a time. The harness must find each losing, or it proves nothing.
 
-They are subclasses in the tests, never settings. `tests.model.ablations` does the same to the model, and has those that
-need more than a crash, a pause, a late request or a restore.
+They are subclasses in the tests, never settings. `tests.model.ablations` does the same to the model, and has
+those that need more than a crash, a pause, a late request or a restore.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, delete, exists
 
 from engine.operations.claims import Claim
-from engine.operations.ledger import Evidence, Ledger, Marked, Tried
+from engine.operations.ledger import Evidence, Ledger, Tried
 from engine.operations.states import OperationState
 from engine.rotation.protocol import Close
 from engine.vault.journal import JournalWriter, Record
@@ -35,7 +35,9 @@ class NothingPersisted(Ledger):
 
     held: Callable[[], None]
 
-    def journaled(self, claim: Claim, record: Record, replaces: int | None, parent_version: int | None) -> None:
+    def journaled(
+        self, claim: Claim, record: Record, replaces: int | None, parent_version: int | None
+    ) -> None:
         journaled = super().journaled
         self.held = lambda: journaled(claim, record, replaces, parent_version)
 
@@ -49,7 +51,9 @@ class NothingPersisted(Ledger):
 class Forgetful(Ledger):
     """A candidate that is given up is deleted."""
 
-    def journaled(self, claim: Claim, record: Record, replaces: int | None, parent_version: int | None) -> None:
+    def journaled(
+        self, claim: Claim, record: Record, replaces: int | None, parent_version: int | None
+    ) -> None:
         super().journaled(claim, record, replaces, parent_version)
         if replaces is not None:
             self._forget(claim, secret_version.c.number == replaces)
@@ -84,13 +88,13 @@ class UnfencedOnePrevious(OnePrevious):
     def _guard(self, connection: Connection, claim: Claim) -> None:
         pass
 
-    def marked(self, claim: Claim, number: int | None, tried: Sequence[Tried], probe: int | None) -> Marked:
+    def marked(self, claim: Claim, number: int | None, tried: Sequence[Tried]) -> bool:
         there = exists().where(
             secret_version.c.credential_id == claim.credential.id, secret_version.c.status == "candidate"
         )
         with self._database.reading() as connection:
             fresh = connection.execute(there.select()).scalar()
-        return super().marked(claim, number, tried, probe) if fresh else Marked(permitted=True, charged=True)
+        return super().marked(claim, number, tried) if fresh else True
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
-"""Judges what the engine left behind. It reads the database and opens the vault by itself: no code of the engine.
+"""Judges what the engine left behind. It reads the database and opens the vault without the engine.
 
-Only the target's own record says what opens an account. *Lost*: no stored version of the credential is what opens it.
+Only the target's own record says what opens an account. *Lost*: no stored version of the credential does.
 """
 
 from __future__ import annotations
@@ -21,12 +21,13 @@ from executors.fake.target import FakeTarget
 
 SUITE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
 VERSIONS = """
-SELECT credential.username, authority.name, account.name, kind || '/' || service, number, status, sealed, sent_at
+SELECT credential.username, authority.name, account.name, kind || '/' || service, number, status, sealed
 FROM secret_version JOIN credential ON credential.id = secret_version.credential_id
 JOIN account ON account.id = credential.account_id JOIN authority ON authority.id = account.authority_id
 """
 LAST = """
-SELECT username, operation.state, action FROM operation JOIN credential ON credential.id = operation.credential_id
+SELECT username, operation.state, action
+FROM operation JOIN credential ON credential.id = operation.credential_id
 WHERE operation.id IN (SELECT max(id) FROM operation GROUP BY credential_id)
 """
 
@@ -56,7 +57,7 @@ def judge(directory: Path) -> Verdict:
     with closing(sqlite3.connect(directory / "keyturn.sqlite")) as db:
         statuses: dict[str, Counter[str]] = {}
         opening: dict[str, set[str]] = {}
-        for user, authority, account, slot, number, status, sealed, _ in db.execute(VERSIONS):
+        for user, authority, account, slot, number, status, sealed in db.execute(VERSIONS):
             secret = open_value(sealed, key, authority, account, slot, str(number), "secret")
             statuses.setdefault(user, Counter())[status] += 1
             if target.opens(user, secret):

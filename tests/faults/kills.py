@@ -2,8 +2,9 @@
 
     python -m tests.faults.kills --rounds N [--seed S]
 
-goes on until N processes were killed. A round is one scenario in a directory of its own: a process is killed at a chosen
-point (the one that was hit least so far) or at a random moment, the next one finds the truth and may be killed too.
+goes on until N processes were killed. A round is one scenario in a directory of its own: a process is killed
+at a chosen point (the one that was hit least so far) or at a random moment, the next one finds the truth and
+may be killed too.
 """
 
 from __future__ import annotations
@@ -85,7 +86,7 @@ class Tally:
 
 @dataclass(frozen=True)
 class Aim:
-    """Where a process is to end: at the `nth` pass of `point`, or `after` seconds from there; None: nowhere."""
+    """Where a process is to end: at the `nth` pass of `point`, or so long `after`; None: nowhere."""
 
     point: str | None = None
     nth: int = 1
@@ -102,7 +103,7 @@ class Round:
         self.errors = directory / "errors"
 
     def process(self, aim: Aim) -> bool:
-        """Run one process. Whether it was killed; if not, it came to the end, or failed and wrote down why."""
+        """Run one process. Whether it was killed; if not, it came to the end, or wrote down why not."""
         reader, writer = os.pipe()
         pid = forked(lambda: self._run(aim, writer), self.errors)
         os.close(writer)
@@ -153,7 +154,7 @@ class Campaign:
         gc.freeze()
 
     def _prepare(self, directory: Path, scenario: Scenario) -> None:
-        """Make the directory that its rounds begin with, and see which points an undisturbed process passes."""
+        """Make the directory that its rounds begin with; see which points an undisturbed process passes."""
         prepare(directory, scenario, DATABASE)
         first = self._round(scenario, directory)
         seen: list[str] = []
@@ -233,7 +234,7 @@ class Campaign:
 
 
 def workspace() -> Path:
-    """In memory where that is possible: a SIGKILL does not need a disk, and a disk is shared with everybody."""
+    """In memory where that is possible: a SIGKILL needs no disk, and a disk is shared with everybody."""
     memory = Path("/dev/shm")
     return Path(tempfile.mkdtemp(prefix="keyturn-kills-", dir=memory if os.access(memory, os.W_OK) else None))
 

@@ -1,6 +1,6 @@
-"""One process of the engine, forked from the warm harness: the real start, ledger, conductor, journal, fork server and child.
+"""One process of the engine, forked from the warm harness: ledger, conductor, journal, fork server, child.
 
-It works until nothing is open any more, and lets time pass where everything waits. `at` may end it at any point.
+It works until nothing is open any more, and lets time pass where everything waits. `at` may end it anywhere.
 """
 
 from __future__ import annotations
@@ -23,23 +23,28 @@ from engine.store.database import Database
 from engine.store.models import engine_state
 from engine.vault.journal import JournalWriter, read_all
 from engine.vault.keys import FileKeys
-from engine.work.conductor import Conductor, Observer
+from engine.work.conductor import Conductor, Observer, nothing
 from engine.work.forkserver.client import ForkServer
 from engine.work.forkserver.server import serve
-from executors.fake.target import Behaviour, FakeTarget, Reply
+from executors.fake.target import Behaviour, FakeTarget
 from tests.faults.scenarios import Scenario
 from tests.faults.scene import DATABASE, JOURNAL, KEYS, LOCK, TARGET, Scene, in_directory, pass_time
 from triggers import parent_changed
 
 PATIENCE = 300  # turns after which a scenario counts as stuck
 OPEN = "SELECT id, due <= :now AND (lease_until IS NULL OR lease_until < :now), due FROM operation "
-OPEN += "WHERE state IN ('scheduled', 'running', 'in_doubt') AND needs_person = 0 ORDER BY id"
+OPEN += (
+    "WHERE state IN ('scheduled', 'running', 'in_doubt') AND needs_person = 0 AND NOT (state = 'scheduled' "
+)
+OPEN += (
+    "AND action <> 'verify' AND (SELECT restored FROM engine_state)) ORDER BY id"  # those wait for a person
+)
 PROGRESS = "progress"
 
 
 @dataclass(frozen=True)
 class Parts:
-    """What the process is made of; times in seconds, as the settings have them. The ablations replace single parts."""
+    """What the process is made of; times in seconds, as in the settings. Ablations replace single parts."""
 
     machine: type[Machine] = Machine
     ledger: type[Ledger] = Ledger
@@ -55,7 +60,7 @@ class Stuck(Exception):
 
 
 class Forked(ForkServer):
-    """The real server and child, the server forked from here: a fresh interpreter for each process costs 0.3 s."""
+    """The real server and child, the server forked from here: a fresh interpreter each costs 0.3 s."""
 
     def _running(self) -> socket.socket:
         if self._control is not None:
@@ -114,14 +119,14 @@ class Process:
 
     def _observe(self, point: str) -> None:
         if point == "apply.after" and self.scenario.relents is not None:
-            if len(self.target.requests("alice")) >= self.scenario.relents:
-                lock = self.target.behaviour("alice")
-                honest = Behaviour(
-                    lockout_threshold=lock.lockout_threshold, lockout_window=lock.lockout_window
-                )
-                if lock != honest:
-                    self.target.behave("alice", honest)
+            self._relent(self.scenario.relents)
         self.at(point)
+
+    def _relent(self, after: int) -> None:
+        how = self.target.behaviour("alice")
+        honest = Behaviour(lockout_threshold=how.lockout_threshold, lockout_window=how.lockout_window)
+        if how != honest and len(self.target.requests("alice")) >= after:
+            self.target.behave("alice", honest)
 
     def _work(self) -> None:
         idle = 0
@@ -145,7 +150,7 @@ class Process:
         with closing(sqlite3.connect(DATABASE, timeout=15)) as db:
             rows = db.execute(OPEN, {"now": now}).fetchall()
         waiting = [due - now for _, ready, due in rows if not ready]
-        return [id for id, ready, _ in rows if ready], min(waiting, default=None)
+        return [number for number, ready, _ in rows if ready], min(waiting, default=None)
 
     def _expand(self) -> None:
         while True:
@@ -174,13 +179,13 @@ def prepare(directory: Path, scenario: Scenario, database: Database) -> None:
         scene = Scene(database)
         scenario.build(scene)
         scene.journal.close()
-        Process(replace(scenario, steps=scenario.before), database, Parts(), lambda point: None).run()
+        Process(replace(scenario, steps=scenario.before), database, Parts(), nothing).run()
         Path(PROGRESS).unlink(missing_ok=True)
         database.engine.dispose()
 
 
 def forked(work: Callable[[], None], errors: Path) -> int:
-    """Run `work` in a forked process that never returns here; its pid. What goes wrong is written to `errors`."""
+    """Run `work` in a forked process; its pid. What goes wrong there is written to `errors`."""
     pid = os.fork()
     if pid == 0:
         _whole(work, errors)

@@ -1,4 +1,4 @@
-"""What happens in the rounds. A scenario is a directory made once, and steps that follow each other when nothing is open.
+"""What happens in the rounds. A scenario is a directory made once, and steps taken when nothing is open.
 
 A step must bear being done twice: its process may be killed between doing it and noting that it was done.
 """
@@ -18,7 +18,7 @@ Step = Callable[[Database, FakeTarget], None]
 
 @dataclass(frozen=True)
 class Scenario:
-    """`before`: steps that nothing disturbs. `relents`: after so many change requests the target turns honest."""
+    """`before`: undisturbed steps. `relents`: after so many change requests the target turns honest."""
 
     name: str
     build: Callable[[Scene], None]
@@ -28,7 +28,7 @@ class Scenario:
 
 
 def asked(action: Action, name: str = "alice") -> Step:
-    def step(database: Database, target: FakeTarget) -> None:  # noqa: ARG001 - the shape of a step
+    def step(database: Database, target: FakeTarget) -> None:
         ask(database, action, name)
 
     return step
@@ -36,10 +36,14 @@ def asked(action: Action, name: str = "alice") -> Step:
 
 def outside(name: str, secret: str) -> Step:
     """Somebody sets a secret on the target."""
-    return lambda database, target: target.set(name, secret)
+
+    def step(database: Database, target: FakeTarget) -> None:
+        target.set(name, secret)
+
+    return step
 
 
-def late(database: Database, target: FakeTarget) -> None:  # noqa: ARG001 - the shape of a step
+def late(database: Database, target: FakeTarget) -> None:
     """The network delivers now the first change that it had swallowed."""
     swallowed = next((each for each in target.requests("alice") if not each.applied), None)
     if swallowed is not None and swallowed.password not in target.history("alice"):
@@ -84,12 +88,12 @@ def overlapping(scene: Scene) -> None:
     scene.use_policy("alice", "overlaps")
 
 
-def away(database: Database, target: FakeTarget) -> None:  # noqa: ARG001 - the shape of a step
+def away(database: Database, target: FakeTarget) -> None:
     """Not reachable for a while: the candidate waits, unsent."""
     target.behave("alice", replace(LOCKS[2], unreachable_until=target.now() + 60.0))
 
 
-def back(database: Database, target: FakeTarget) -> None:  # noqa: ARG001 - the shape of a step
+def back(database: Database, target: FakeTarget) -> None:
     target.behave("alice", LOCKS[2])
 
 

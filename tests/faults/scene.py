@@ -1,7 +1,7 @@
-"""A whole engine on a data directory, small enough to be made for every round: catalog, keys, database, journal, target.
+"""A whole engine on a data directory: catalog, keys, database, journal, target.
 
-Each scenario's directory is made once and copied. Processes work in their own copy as current directory, so that paths in
-the database need no change.
+Each scenario's directory is made once and copied. Processes work in their own copy as current directory, so
+that paths in the database need no change.
 """
 
 from __future__ import annotations
@@ -102,8 +102,13 @@ def in_directory(path: Path) -> Iterator[None]:
 
 
 def here(path: str = DATABASE) -> Database:
-    """The database of whatever directory is current when a connection is opened: its statements stay compiled over forks."""
-    return Database("sqlite:///here", creator=lambda: sqlite3.connect(path, check_same_thread=False, timeout=15))
+    """The database of the directory that is current when a connection is opened.
+
+    One object for all of them: what SQLAlchemy compiled once stays compiled, over forks too.
+    """
+    return Database(
+        "sqlite:///here", creator=lambda: sqlite3.connect(path, check_same_thread=False, timeout=15)
+    )
 
 
 def ask(database: Database, action: Action, name: str) -> int:
@@ -128,5 +133,3 @@ def pass_time(seconds: float, target: FakeTarget, path: str = DATABASE) -> None:
         db.execute("UPDATE engine_state SET clock_high = clock_high - ?", (seconds,))
         db.execute("COMMIT")
     target.advance(seconds)
-
-

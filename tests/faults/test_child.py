@@ -1,4 +1,4 @@
-"""The executor child dies, or hangs until its deadline, after the target did what it was asked: a probe finds out."""
+"""The executor child dies or hangs after the target did what it was asked: a probe finds out."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.work.conductor import nothing
 from engine.work.forkserver.client import Child
 from executors.fake.target import FakeTarget
 from tests.faults.judge import judge
@@ -46,7 +47,9 @@ class Killing(Forked):
 
 
 @pytest.mark.parametrize("build", [own(delay_after=1.0), reset(delay_after=1.0)], ids=["by itself", "reset"])
-def test_a_child_killed_after_the_change_leaves_a_doubt_that_a_probe_settles(base: Path, build: object) -> None:
+def test_a_child_killed_after_the_change_leaves_a_doubt_that_a_probe_settles(
+    base: Path, build: object
+) -> None:
     scenario = Scenario("killed", build, (CHANGE,))  # type: ignore[arg-type]
     settled(base, scenario, Parts(children=Killing))
 
@@ -64,7 +67,7 @@ def settled(base: Path, scenario: Scenario, parts: Parts) -> None:
     def work() -> None:
         os.chdir(directory)
         DATABASE.engine.dispose(close=False)
-        Process(scenario, DATABASE, parts, lambda point: None).run()
+        Process(scenario, DATABASE, parts, nothing).run()
 
     assert os.waitpid(forked(work, directory / "errors"), 0)[1] == 0, (directory / "errors").read_text()
     verdict = judge(directory)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from engine.store.database import StoreUnavailable
+from engine.work.conductor import nothing
 from executors.fake.target import FakeTarget
 from tests.faults.ablations import scene
 from tests.faults.judge import judge
@@ -20,7 +21,14 @@ from tests.faults.process import PROGRESS, Parts, Process, forked, prepare
 from tests.faults.scenarios import Scenario
 
 SHORT = Parts(lease=3.0, margin=0.5, deadline=2.0)  # the commit is tried again until the lease ends
-BEFORE_SENDING = ("claim.before", "journal.before", "escrow.before", "escrow.after", "identify.before", "mark.before")
+BEFORE_SENDING = (
+    "claim.before",
+    "journal.before",
+    "escrow.before",
+    "escrow.after",
+    "identify.before",
+    "mark.before",
+)
 AFTER_SENDING = ("apply.before", "probe.before", "commit.before", "persist.before", "close.before")
 
 
@@ -49,7 +57,7 @@ def run(directory: Path, scenario: Scenario, point: str | None) -> int:
     def work() -> None:
         os.chdir(directory)
         DATABASE.engine.dispose(close=False)
-        full = Full(point) if point else lambda point: None
+        full = Full(point) if point else nothing
         try:
             Process(scenario, DATABASE, SHORT if point else Parts(), full).run()
         except (StoreUnavailable, OSError, sqlite3.Error):  # the last two: notes of the harness itself

@@ -1,4 +1,4 @@
-"""Processes that run the real engine are killed at every point; the target's own record says whether a secret was lost."""
+"""Processes that run the real engine are killed at every point; the target says whether a secret was lost."""
 
 from __future__ import annotations
 

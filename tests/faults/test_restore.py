@@ -1,4 +1,4 @@
-"""The database is restored from older copies while the target has gone on: the escrow journals bring back what it lost."""
+"""The database is restored from older copies, the target has gone on: the journals know the rest."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from engine.vault.journal import JournalWriter, Kind, Record, read_all
 from engine.vault.keys import FileKeys
 from engine.vault.restored import end_restored
 from engine.vault.sealing import Context, Purpose, key_id, seal
+from engine.work.conductor import nothing
 from executors.contract import Secret
 from executors.fake.target import FakeTarget
 from tests.faults.ablations import BY_RESTORE
@@ -27,7 +28,7 @@ from tests.faults.judge import judge
 from tests.faults.kills import DATABASE, workspace
 from tests.faults.process import PROGRESS, Parts, Process, prepare
 from tests.faults.scenarios import LOCKS, Scenario, asked, outside
-from tests.faults.scene import Scene, in_directory
+from tests.faults.scene import Scene
 
 COPIES = 20
 NAMES = ("alice", "carol", "dora")
@@ -42,7 +43,7 @@ def several(scene: Scene) -> None:
     scene.account("dora", LOCKS[2], auth="boss@box")
 
 
-def seen(database: Database, target: FakeTarget) -> None:  # noqa: ARG001 - the shape of a step
+def seen(database: Database, target: FakeTarget) -> None:
     """A person has seen what was brought back."""
     with database.writing() as connection:
         end_restored(connection, "ann")
@@ -84,7 +85,7 @@ def base() -> Iterator[Path]:
 def run(scenario: Scenario, at: Copies | None = None) -> None:
     """A process of the engine, from its start until nothing is open."""
     Path(PROGRESS).unlink(missing_ok=True)
-    Process(scenario, DATABASE, Parts(), at or (lambda point: None)).run()
+    Process(scenario, DATABASE, Parts(), at or nothing).run()
     DATABASE.engine.dispose()
 
 
@@ -108,7 +109,9 @@ def test_each_of_twenty_older_copies_is_restored_and_nothing_is_lost_or_locked(b
     incarnations = {state()[0]}
     for number, copy in enumerate(copies.made):
         restore(copy)
-        run(replace(MANY, steps=()))  # what the copy holds is continued, what the journals brought back is verified
+        run(
+            replace(MANY, steps=())
+        )  # what the copy holds is continued, what the journals brought back is verified
         verdict = judge(base)
         assert (verdict.lost, verdict.wrong) == ([], []), f"copy {number}"
         incarnation, restored = state()
@@ -125,8 +128,9 @@ def opened_by_current(directory: Path) -> set[str]:
     """Accounts of which a change has just succeeded, so that `judge` has seen the current version open them."""
     with closing(sqlite3.connect(directory / "keyturn.sqlite")) as db:
         rows = db.execute(
-            "SELECT username FROM operation JOIN credential ON credential.id = credential_id WHERE operation.id IN"
-            " (SELECT max(id) FROM operation GROUP BY credential_id) AND operation.state = 'succeeded'"
+            "SELECT username FROM operation JOIN credential ON credential.id = credential_id"
+            " WHERE operation.id IN (SELECT max(id) FROM operation GROUP BY credential_id)"
+            " AND operation.state = 'succeeded'"
         )
         return {user for (user,) in rows}
 
@@ -159,7 +163,9 @@ def test_what_a_crash_left_in_the_journal_is_no_restore(base: Path) -> None:
     keys = FileKeys(Path("keys"))
     public = keys.public("default")
     sealed = seal(Secret("never sent"), public, Context("box", "alice", "password/", 2, Purpose.SECRET))
-    record = Record(Kind.CANDIDATE, incarnation, 0, "box", "alice", "password/", 2, sealed, key_id(public), 1.0)
+    record = Record(
+        Kind.CANDIDATE, incarnation, 0, "box", "alice", "password/", 2, sealed, key_id(public), 1.0
+    )
     JournalWriter(Path("journal"), incarnation).append([record])
     with DATABASE.writing() as connection:
         recovery = resume(connection, keys, read_all(Path("journal")), "engine")

@@ -1,4 +1,4 @@
-"""A worker is paused past its lease, another takes over and finishes, the first goes on: it writes nothing any more."""
+"""A worker is paused past its lease, another finishes, the first goes on: it writes nothing any more."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ import pytest
 
 from engine.operations.errors import LeaseLost
 from engine.operations.ledger import Ledger
+from engine.work.conductor import nothing
 from executors.fake.target import FakeTarget
 from tests.faults.ablations import BY_PAUSE, scene
 from tests.faults.judge import judge
@@ -94,7 +95,7 @@ class Paused:
         STOPPED.add(self.pid)
 
     def another_finishes(self, parts: Parts) -> None:
-        pid = self._forked(parts, lambda made: made.join(), lambda point: None)
+        pid = self._forked(parts, lambda made: made.join(), nothing)
         assert os.waitpid(pid, 0)[1] == 0, self.errors
 
     def goes_on(self) -> None:
