@@ -107,7 +107,7 @@ def test_the_same_key_is_answered_with_the_same_operation_for_ever(site: Site, b
     assert (reused.status_code, reused.json()["code"]) == (409, "idempotency_key_reused")
 
 
-def test_the_requester_s_callback_is_kept_and_hears_the_end(site: Site, box: str) -> None:
+def test_the_requester_s_callback_hears_of_the_request_and_of_its_end(site: Site, box: str) -> None:
     _, name = site.own("call", new_password(), box)
     address = "https://tickets.example/hook?ticket=7"
     body = {"credential": name, "action": "change_secret", "callback": address}
@@ -118,7 +118,9 @@ def test_the_requester_s_callback_is_kept_and_hears_the_end(site: Site, box: str
             "SELECT kind, payload FROM outbox WHERE operation_id = ? AND callback = ? ORDER BY id",
             (operation, address),
         ).fetchall()
-    assert [kind for kind, _ in rows] == ["operation.accepted", "operation.requester"]
+    kinds = [kind for kind, _ in rows]
+    assert kinds[0] == "operation.accepted"
+    assert set(kinds[1:]) == {"operation.requester"}
     assert json.loads(rows[-1][1])["state"] == "succeeded"
 
 

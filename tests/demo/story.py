@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 import time
 from collections.abc import Iterator
@@ -19,9 +18,6 @@ from tests.targets.box import Box, NewAccount
 PARENT, SAME, OWN = "deploy@alpha", "deploy@beta", "backup@alpha"
 EVERYONE = (PARENT, SAME, OWN)
 CHILDREN = {SAME, OWN}
-# A crash leaves a charged login try open, which counts as refused until the target's window is over; it may
-# have been the last but one, and then the engine waits. Real accounts have windows of half an hour.
-POLICY = {"lockout": {"threshold": 5, "window_seconds": 5.0}}
 FINISHED = ("succeeded", "failed", "canceled", "expired")
 
 
@@ -117,11 +113,9 @@ def register(scene: Scene) -> None:
         say(f"$ keyturn device add {device} {place} --host-key '{_short(box)}'")
         where = ("--address", box.address, "--port", f"ssh={box.port}", "--host-key", box.host_key)
         scene.engine.ask("device", "add", device, *where)
-    say("$ keyturn policy add forgetful -        (these targets forget refused logins after 5 seconds)")
-    scene.engine.ask("policy", "add", "forgetful", "-", stdin=json.dumps(POLICY))
     for name, link in ((PARENT, None), (SAME, "same"), (OWN, "own")):
         follows = ("--parent", PARENT, "--link", link) if link else ()
-        options = ("--secret-file", "-", *follows, "--policy", "forgetful", "--enable")
+        options = ("--secret-file", "-", *follows, "--enable")
         say(f"$ keyturn credential add {name} {' '.join(options)}")
         added = scene.engine.ask("credential", "add", name, *options, stdin=scene.held(name)[-1])
         check(f"{name} is managed: a login proved it", added["state"] == "managed")
