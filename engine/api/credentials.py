@@ -121,6 +121,11 @@ def set_secret(credential_id: Id, body: SecretBody, context: Context, caller: Ad
         secret = fits(credentials.get_credential(connection, credential_id).kind, body.secret)
         version = service.import_secret(connection, context.journal, credential_id, secret, caller.name)
         state = credentials.get_credential(connection, credential_id).state
+        looks: list[Requested] = []
+        if state is CredentialState.IN_DOUBT:  # the operation in doubt has one more version to try
+            looks = happened(connection, Event("manual", credential_id, caller.name, Action.VERIFY))
+    for each in looks:
+        context.bell.ring(each.operation_id)
     return Stored(id=credential_id, version=version, state=state)
 
 

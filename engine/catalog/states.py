@@ -112,8 +112,6 @@ TRANSITIONS: Mapping[tuple[CredentialState, CredentialState], str] = MappingProx
         ): "the target refused in a way that a person must settle; nothing is pending",
         (_S.CHANGING, _S.INACTIVE): "deactivated on the target, or still so",
         (_S.IN_DOUBT, _S.UNVERIFIED): "a proof decided, and no person has enabled it",
-        (_S.IN_DOUBT, _S.SUSPENDED): "the candidate was proven unused, and a person must settle what the target refused",
-        (_S.INACTIVE, _S.CHANGING): "it is being activated on the target",
         (_S.IN_DOUBT, _S.CHANGING): "the same candidate is sent again, or the account is reconciled",
         (_S.IN_DOUBT, _S.MANAGED): "a proof showed which version opens the account",
         (_S.IN_DOUBT, _S.DRIFTED): "every candidate was proven unused and the current secret was refused",

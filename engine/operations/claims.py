@@ -1,4 +1,5 @@
-"""W0: taking an operation, its account's lease, and everything that working on it needs, in one transaction."""
+"""W0: taking an operation, its account's lease, and everything that working on it needs, in one
+transaction."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 
 from engine.catalog.models import credential, device
 from engine.catalog.rules import get_policy
-from engine.catalog.states import Action, CredentialState
+from engine.catalog.states import Action, CredentialState, allowed
 from engine.operations import admission, budget
 from engine.operations import statements as sql
 from engine.operations.admission import CHANGING
@@ -50,7 +51,8 @@ class DeviceRef:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Everything about one claim. `until` is on this host's CLOCK_BOOTTIME, a margin before the lease ends."""
+    """Everything about one claim. `until` is on this host's CLOCK_BOOTTIME, a margin before the lease
+    ends."""
 
     operation_id: int
     action: Action
@@ -77,7 +79,9 @@ class Claim:
     @property
     def logs_in(self) -> int:
         """The account that logs in for the change."""
-        return self.logins["auth"].credential.account_id if "auth" in self.logins else self.credential.account_id
+        return (
+            self.logins["auth"].credential.account_id if "auth" in self.logins else self.credential.account_id
+        )
 
     @property
     def connecting(self) -> frozenset[int]:
@@ -136,7 +140,7 @@ def _claim(connection: Connection, operation_id: int, worker: str, lease: float,
     row = _due(connection, operation_id)
     action = Action(row.action)
     plan = plan_for(connection, row.credential_id, action)
-    roles = _roles(row, plan)
+    roles = _roles(row)
     found = credential_refs(connection, {row.credential_id, *roles.values()})
     own = found[row.credential_id]
     others = {role: found[other] for role, other in roles.items() if other != row.credential_id}
@@ -152,25 +156,15 @@ def _claim(connection: Connection, operation_id: int, worker: str, lease: float,
     admission.check(connection, row, plan, others, logins, dict(status).values())
     connects_first = action is not Action.VERIFY and "sent" not in dict(status).values()
     if connects_first:
-        for account_id in _charged(logs_in, others):
-            if not budget.charge(connection, account_id, budgets[account_id]):
-                raise BudgetSpent(operation_id, account_id, budgets[account_id])
-    epoch = _take(connection, row, own, worker, lease)
+        _charge(connection, operation_id, _charged(logs_in, others), budgets)
+    epoch = _take(connection, own, worker, lease)
     _share(connection, operation_id, others)
     attempts = _start(connection, row, epoch, worker, lease, plan, logs_in, own.name)
     parent = _parent(connection, row)
     facts = _facts(connection, row, plan, own, others, status, limits)
-    if action in CHANGING and not facts.sent and not facts.committed:
+    changes = action in CHANGING and not facts.sent and not facts.committed
+    if changes and allowed(CredentialState(row.credential_state), CredentialState.CHANGING):
         _set_credential(connection, own.id, CredentialState.CHANGING)
-    audit.write(
-        connection,
-        actor=f"worker:{worker}",
-        action="operation.claimed",
-        object=own.name,
-        operation_id=operation_id,
-        epoch=epoch,
-        details={"action": action.value, "attempt": attempts},
-    )
     return Claim(
         operation_id=operation_id,
         action=action,
@@ -218,7 +212,8 @@ def _due(connection: Connection, operation_id: int, *, locking: bool = False) ->
 
 
 def _as_locked(connection: Connection, row: Row[Any]) -> Row[Any]:
-    """The operation once more, now that nobody else can move it: what was read before the locks may be history."""
+    """The operation once more, now that nobody else can move it: what was read before the locks may be
+    history."""
     if connection.dialect.name == "sqlite":  # a writing transaction there is alone from its beginning
         return row
     locked = _due(connection, row.id, locking=True)
@@ -240,13 +235,21 @@ def _budgets(
     return {key: Budget(each.probes_allowed, each.window_seconds) for key, each in limits.items()}
 
 
+def _charge(
+    connection: Connection, operation_id: int, account_ids: list[int], budgets: Mapping[int, Budget]
+) -> None:
+    for account_id in account_ids:
+        if not budget.charge(connection, account_id, budgets[account_id]):
+            raise BudgetSpent(operation_id, account_id, budgets[account_id])
+
+
 def _charged(logs_in: CredentialRef, others: Mapping[str, CredentialRef]) -> list[int]:
     """Whose secrets the way to the target and the login there cost a try, in the order of the locks."""
     jump = others.get("jump")
     return sorted({logs_in.account_id, *([] if jump is None else [jump.account_id])})
 
 
-def _roles(row: Row[Any], plan: Plan) -> dict[str, int]:
+def _roles(row: Row[Any]) -> dict[str, int]:
     """Which other credentials log in, by role."""
     auth = row.auth_id
     if row.action == Action.RECONCILE:
@@ -300,9 +303,7 @@ def _in_use(connection: Connection, account_id: int, operation_id: int) -> bool:
 def _room_on_device(connection: Connection, row: Row[Any]) -> None:
     """The device's connection limit counts operations at work on it."""
     connection.execute(sql.LOCKED_DEVICE, {"which": row.device_id})
-    busy = connection.execute(
-        sql.AT_WORK_ON_DEVICE, {"device": row.device_id, "which": row.id}
-    ).scalar_one()
+    busy = connection.execute(sql.AT_WORK_ON_DEVICE, {"device": row.device_id, "which": row.id}).scalar_one()
     if busy >= row.connection_limit:
         raise NotClaimed("the device's connection limit is reached")
 
@@ -317,7 +318,7 @@ class BudgetSpent(NotClaimed):
         self.limits = limits
 
 
-def _take(connection: Connection, row: Row[Any], own: CredentialRef, worker: str, lease: float) -> int:
+def _take(connection: Connection, own: CredentialRef, worker: str, lease: float) -> int:
     values = {"account": own.account_id, "lease_owner": worker, "lease": lease}
     epoch = connection.execute(sql.TAKE_ACCOUNT, values).scalar()
     if epoch is None:
@@ -363,6 +364,15 @@ def _start(
         "template_sha256": template.sha256 if template else None,
     }
     connection.execute(sql.BEGIN_ATTEMPT, begun)
+    audit.write(
+        connection,
+        actor=f"worker:{worker}",
+        action="operation.claimed",
+        object=name,
+        operation_id=row.id,
+        epoch=epoch,
+        details={"action": row.action, "attempt": int(taken)},
+    )
     return int(taken)
 
 
@@ -426,7 +436,9 @@ def _facts(
     sent = pending is not None and pending[1] == "sent"
     goal = _GOALS.get(Action(row.action), Goal.CHANGE)
     if goal is not Goal.CHANGE and not sent:
-        pending = None  # an earlier change made it and never sent it; this operation has nothing to do with it
+        pending = (
+            None  # an earlier change made it and never sent it; this operation has nothing to do with it
+        )
     probes, _ = budget.left(connection, own.account_id, limits)
     if goal is not Goal.VERIFY and not sent and "auth" not in others:
         probes = limits.allowed  # before any probe the account itself logs in, and that clears its window

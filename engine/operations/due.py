@@ -31,10 +31,17 @@ _HELD_BACK = and_(
     ),
 )
 _PLACE = func.row_number().over(
-    partition_by=operation.c.device_id, order_by=(operation.c.priority.desc(), operation.c.due, operation.c.id)
+    partition_by=operation.c.device_id,
+    order_by=(operation.c.priority.desc(), operation.c.due, operation.c.id),
 )
 _RANKED = (
-    select(operation.c.id, operation.c.priority, operation.c.due, device.c.connection_limit, _PLACE.label("place"))
+    select(
+        operation.c.id,
+        operation.c.priority,
+        operation.c.due,
+        device.c.connection_limit,
+        _PLACE.label("place"),
+    )
     .join(account, account.c.id == operation.c.account_id)
     .join(device, device.c.id == operation.c.device_id)
     .join(engine_state, engine_state.c.id == 1)
@@ -54,7 +61,8 @@ _DUE = select(_RANKED.c.id, (_RANKED.c.place <= _RANKED.c.connection_limit).labe
 
 
 def due(connection: Connection, limit: int) -> Sequence[Row[int, bool]]:
-    """Due, held by nobody and by nothing, each device's turn after the other's, so that none starves the rest.
+    """Due, held by nobody and by nothing, each device's turn after the other's, so that none starves the
+    rest.
 
     `has_room`: within its device's connection limit; the others wait until one of these has ended.
     """

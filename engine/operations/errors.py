@@ -52,7 +52,8 @@ class NotClaimed(Exception):
 
 
 class Postponed(NotClaimed):
-    """It waits for what may take long, so it is looked at again after `seconds` and holds nobody up meanwhile."""
+    """It waits for what may take long, so it is looked at again after `seconds` and holds nobody up
+    meanwhile."""
 
     def __init__(self, operation_id: int, reason: str, seconds: float) -> None:
         super().__init__(reason)

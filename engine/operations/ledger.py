@@ -27,7 +27,7 @@ from engine.operations.requests import Ask, insert_operation
 from engine.operations.states import TERMINAL, OperationState, move
 from engine.operations.texts import kept
 from engine.record import audit, outbox
-from engine.rotation.protocol import Close, Goal, Mode, Reply, Reply, Result, Why
+from engine.rotation.protocol import Close, Goal, Mode, Reply, Result, Why
 from engine.store.clock import now
 from engine.store.database import Database
 from engine.vault.journal import Record
@@ -87,34 +87,24 @@ class Ledger:
             raise
 
     def _cannot_be_planned(self, error: claims.Unplannable) -> None:
-        """What sent nothing fails with the reason; what may have changed something waits for a person with it."""
+        """What sent nothing fails with the reason; what may have changed something waits for a person with
+        it."""
         by = f"worker:{self._worker}"
         with self._database.writing() as connection:
             row = connection.execute(sql.FREE_OPERATION, {"which": error.operation_id}).first()
             if row is None:
                 return
-            state, reason = OperationState(row.state), str(error)
-            after = OperationState.IN_DOUBT
-            if state is OperationState.IN_DOUBT:
-                connection.execute(sql.OPERATION, {"which": row.id, "needs_person": True, "reason": kept(reason)})
-                told = "operation.needs_person"
-            else:
-                sent = connection.execute(sql.ANY_SENT, {"of": row.credential_id}).first() is not None
-                live = state is OperationState.RUNNING and sent
-                after = after if live else OperationState.FAILED
-                told = f"operation.{after}"
-                ends: dict[str, Any] = {"needs_person": True} if live else {"finished": now()}
-                move(connection, row.id, (state,), after, by, reason, outcome=error.outcome, lease_until=None, **ends)
-                _put_back(connection, row, after, reason)
+            after = _stopped(connection, row, error, by)
+            told = "needs_person" if after is OperationState.IN_DOUBT else after
             name = connection.execute(sql.NAME, {"which": row.credential_id}).scalar_one()
             audit.write(
                 connection,
                 actor=by,
-                action=told,
+                action=f"operation.{told}",
                 object=name,
                 operation_id=row.id,
                 outcome=error.outcome,
-                details={"reason": kept(reason)},
+                details={"reason": kept(str(error))},
             )
             tell(connection, row.id, name, after, error.outcome)
 
@@ -355,7 +345,8 @@ def _settle_credential(
 ) -> None:
     """Set the credential's state; `managed` needs a person's `enable`, otherwise it stays `unverified`.
 
-    What a person stopped meanwhile stays stopped, and what was deactivated so: the table of states says which.
+    What a person stopped meanwhile stays stopped, and what was deactivated so: the table of states says
+    which.
     `since` is kept where nothing changes, so that a proof made in this state counts.
     """
     which = claim.credential.id
@@ -364,6 +355,24 @@ def _settle_credential(
         state = CredentialState.UNVERIFIED
     if row.state != state and allowed(CredentialState(row.state), state):
         connection.execute(sql.SET_CREDENTIAL, {"which": which, "state": state, "reason": reason})
+
+
+def _stopped(
+    connection: Connection, row: Row[*tuple[Any, ...]], error: claims.Unplannable, by: str
+) -> OperationState:
+    """Move an operation that cannot go on, and its credential with it."""
+    state, reason = OperationState(row.state), str(error)
+    if state is OperationState.IN_DOUBT:
+        connection.execute(sql.OPERATION, {"which": row.id, "needs_person": True, "reason": kept(reason)})
+        return state
+    sent = connection.execute(sql.ANY_SENT, {"of": row.credential_id}).first() is not None
+    live = state is OperationState.RUNNING and sent
+    after = OperationState.IN_DOUBT if live else OperationState.FAILED
+    ends: dict[str, Any] = {"needs_person": True} if live else {"finished": now()}
+    ends |= {"outcome": error.outcome, "lease_until": None}
+    move(connection, row.id, (state,), after, by, reason, **ends)
+    _put_back(connection, row, after, reason)
+    return after
 
 
 def _put_back(connection: Connection, row: Row[*tuple[Any, ...]], after: OperationState, reason: str) -> None:
@@ -431,9 +440,7 @@ def _finish_attempt(connection: Connection, claim: Claim, evidence: Evidence) ->
         "steps": steps,
         "transcript": evidence.transcript,
     }
-    connection.execute(
-        sql.FINISH_ATTEMPT, {"which": claim.operation_id, "token": claim.epoch, **values}
-    )
+    connection.execute(sql.FINISH_ATTEMPT, {"which": claim.operation_id, "token": claim.epoch, **values})
 
 
 def _release(connection: Connection, claim: Claim) -> None:
@@ -445,11 +452,18 @@ def _release(connection: Connection, claim: Claim) -> None:
 # Ends of a claim, by result
 
 
-def _succeeded(connection: Connection, claim: Claim, close: Close, evidence: Evidence) -> OperationState:
+def _succeeded(
+    connection: Connection,
+    claim: Claim,
+    close: Close,  # noqa: ARG001 - all ends have one shape
+    evidence: Evidence,
+) -> OperationState:
     if claim.facts.goal is Goal.VERIFY:
         return _verified(connection, claim, evidence)
     deactivated = claim.facts.goal is Goal.DEACTIVATE
-    _settle_credential(connection, claim, CredentialState.INACTIVE if deactivated else CredentialState.MANAGED)
+    _settle_credential(
+        connection, claim, CredentialState.INACTIVE if deactivated else CredentialState.MANAGED
+    )
     return _end(connection, claim, OperationState.SUCCEEDED, evidence, None)
 
 
@@ -464,13 +478,23 @@ def _verified(connection: Connection, claim: Claim, evidence: Evidence) -> Opera
     return _end(connection, claim, OperationState.SUCCEEDED, evidence, None)
 
 
-def _adopted(connection: Connection, claim: Claim, close: Close, evidence: Evidence) -> OperationState:
+def _adopted(
+    connection: Connection,
+    claim: Claim,
+    close: Close,  # noqa: ARG001 - all ends have one shape
+    evidence: Evidence,
+) -> OperationState:
     _settle_credential(connection, claim, CredentialState.MANAGED)
     reason = "an older version of ours was in force; it is current again"
     return _end(connection, claim, OperationState.SUCCEEDED, evidence, reason)
 
 
-def _drifted(connection: Connection, claim: Claim, close: Close, evidence: Evidence) -> OperationState:
+def _drifted(
+    connection: Connection,
+    claim: Claim,
+    close: Close,  # noqa: ARG001 - all ends have one shape
+    evidence: Evidence,
+) -> OperationState:
     reason = "no stored version opens the account; set its secret, or reconcile it"
     if not _overtaken(connection, claim):
         _settle_credential(connection, claim, CredentialState.DRIFTED, reason)
@@ -480,15 +504,17 @@ def _drifted(connection: Connection, claim: Claim, close: Close, evidence: Evide
 def _failed(connection: Connection, claim: Claim, close: Close, evidence: Evidence) -> OperationState:
     following = FOLLOWING[evidence.outcome]
     reason = evidence.message or following.advice
-    at_login = evidence.outcome is Outcome.BAD_LOGIN and close.why is Why.REPLY and claim.facts.goal is Goal.CHANGE
+    at_login = (
+        evidence.outcome is Outcome.BAD_LOGIN and close.why is Why.REPLY and claim.facts.goal is Goal.CHANGE
+    )
+    if close.why is Why.PROVEN_UNUSED:  # and an older version opens
+        _settle_credential(connection, claim, CredentialState.MANAGED)
     if following.suspend:
         why = f"{evidence.outcome}: {following.advice}"
         _settle_credential(connection, claim, CredentialState.SUSPENDED, why)
-    elif close.why is Why.PROVEN_UNUSED:  # and an older version opens
-        _settle_credential(connection, claim, CredentialState.MANAGED)
     elif at_login and claim.facts.mode is Mode.SELF and not _overtaken(connection, claim):
         _settle_credential(connection, claim, CredentialState.DRIFTED, "its own secret was refused")
-    else:
+    elif close.why is not Why.PROVEN_UNUSED:
         _leave(connection, claim)
     if at_login and claim.facts.mode is Mode.RESET:
         _look_at_login(connection, claim)
@@ -506,7 +532,12 @@ def _look_at_login(connection: Connection, claim: Claim) -> None:
     insert_operation(connection, ask)
 
 
-def _canceled(connection: Connection, claim: Claim, close: Close, evidence: Evidence) -> OperationState:
+def _canceled(
+    connection: Connection,
+    claim: Claim,
+    close: Close,  # noqa: ARG001 - all ends have one shape
+    evidence: Evidence,
+) -> OperationState:
     """What a person called off, or what came too late, ends; what is only paused waits."""
     _leave(connection, claim)
     row = connection.execute(sql.CALLED_OFF, {"which": claim.operation_id}).one()
@@ -519,7 +550,8 @@ def _canceled(connection: Connection, claim: Claim, close: Close, evidence: Evid
 
 
 def _retried(connection: Connection, claim: Claim, close: Close, evidence: Evidence) -> OperationState:
-    """Nothing was sent. The same candidate is used again; the last attempt drops it, which is safe only here."""
+    """Nothing was sent. The same candidate is used again; the last attempt drops it, which is safe only
+    here."""
     retry = claim.plan.policy.retry
     waits = close.why in (Why.BUDGET, Why.LOCKED)
     if claim.attempts >= retry.attempts and not waits:
@@ -554,7 +586,12 @@ def _in_doubt(connection: Connection, claim: Claim, close: Close, evidence: Evid
     return state
 
 
-def _needs_person(connection: Connection, claim: Claim, close: Close, evidence: Evidence) -> OperationState:
+def _needs_person(
+    connection: Connection,
+    claim: Claim,
+    close: Close,  # noqa: ARG001 - all ends have one shape
+    evidence: Evidence,
+) -> OperationState:
     reason = "sent, and no stored version opens the account; verify again, reconcile, or set its secret"
     _settle_credential(connection, claim, CredentialState.IN_DOUBT, reason)
     state = _end(connection, claim, OperationState.IN_DOUBT, evidence, reason)
@@ -565,7 +602,12 @@ def _needs_person(connection: Connection, claim: Claim, close: Close, evidence: 
     return state
 
 
-def _not_saved(connection: Connection, claim: Claim, close: Close, evidence: Evidence) -> OperationState:
+def _not_saved(
+    connection: Connection,
+    claim: Claim,
+    close: Close,  # noqa: ARG001 - all ends have one shape
+    evidence: Evidence,
+) -> OperationState:
     """The change is proven and current. Saving is tried again; when that is given up, the outcome says so."""
     outbox.notice(
         connection, "operation.not_saved", {"credential": claim.credential.name}, claim.operation_id
@@ -581,7 +623,8 @@ def _not_saved(connection: Connection, claim: Claim, close: Close, evidence: Evi
 
 
 def _leave(connection: Connection, claim: Claim) -> None:
-    """Without a change the credential is again what the operation found, unless a person has set its secret."""
+    """Without a change the credential is again what the operation found, unless a person has set its
+    secret."""
     found = connection.execute(sql.FOUND, {"which": claim.operation_id}).scalar()
     if found is not None:
         values = {"which": claim.credential.id, "state": found, "reason": None}

@@ -33,18 +33,26 @@ operation = Table(
     Column("template_id", Integer),
     Column("template_sha256", String(64)),
     Column("committed", Boolean, nullable=False, default=False),  # only `persist` is missing
-    Column("resent", Integer, nullable=False, default=0),  # candidates sent once more, since a person last decided
+    Column(
+        "resent", Integer, nullable=False, default=0
+    ),  # candidates sent once more, since a person last decided
     Column("regenerated", Integer, nullable=False, default=0),  # candidates replaced after a policy's refusal
     Column("refused", Json, nullable=False),  # versions refused since the last change request …
     Column("reply", String(16)),  # … and what that request was told
-    Column("found", String(32)),  # the credential's state before this operation; it goes back there without a change
+    Column(
+        "found", String(32)
+    ),  # the credential's state before this operation; it goes back there without a change
     moment("created"),
     moment("started", nullable=True),
     moment("finished", nullable=True),
-    # Live operations: one an account. Those not begun yet: one a credential and action, so that requests join. One that waits
-    # for its next attempt is not counted: its worker must be able to put it back, whatever was asked for meanwhile.
+    # Live operations: one an account. Those not begun yet: one a credential and action, so that requests
+    # join. One that waits
+    # for its next attempt is not counted: its worker must be able to put it back, whatever was asked for
+    # meanwhile.
     partial_index("uq_operation_live", "account_id", where="state IN ('running', 'in_doubt')"),
-    partial_index("uq_operation_scheduled", "credential_id", "action", where="state = 'scheduled' AND attempts = 0"),
+    partial_index(
+        "uq_operation_scheduled", "credential_id", "action", where="state = 'scheduled' AND attempts = 0"
+    ),
     partial_index(
         "ix_operation_due", "due", where="state IN ('scheduled', 'running', 'in_doubt')", unique=False
     ),

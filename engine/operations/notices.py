@@ -19,7 +19,8 @@ _CALLBACKS = (
 def tell(
     connection: Connection, operation_id: int, name: str, state: str, outcome: str | None = None
 ) -> None:
-    """Queue the notice of a state, and one for each requester that gave a callback. `name` is the credential's."""
+    """Queue the notice of a state, and one for each requester that gave a callback. `name` is the
+    credential's."""
     which = {"which": operation_id}
     action = connection.execute(_ACTION, which).scalar_one()
     payload = {"credential": kept(name), "action": action, "state": state, "outcome": outcome}

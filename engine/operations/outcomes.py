@@ -13,7 +13,8 @@ from executors.contract import Outcome
 
 @dataclass(frozen=True, slots=True)
 class Following:
-    """`reply` is the class that the change protocol knows; `suspend` stops the credential until a person acts."""
+    """`reply` is the class that the change protocol knows; `suspend` stops the credential until a person
+    acts."""
 
     reply: Reply
     suspend: bool
@@ -35,7 +36,7 @@ FOLLOWING: Final[Mapping[Outcome, Following]] = MappingProxyType(
             "the target's password rules refuse what the policy generates; adapt the policy",
         ),
         Outcome.TOO_SOON: Following(
-            Reply.RETRY, False, "the target's minimum age is not over, or it knows the secret"
+            Reply.LATER, False, "the target's minimum age is not over, or it knows the secret"
         ),
         Outcome.PERMISSION_DENIED: Following(
             Reply.STOP, True, "give the account that logs in the right to do this"

@@ -89,7 +89,8 @@ _PLANNED = (
 
 def plan_for(connection: Connection, credential_id: int, action: Action) -> Plan:
     """Raises, with nothing touched: UnknownCredential, NoProfile, ProfileTie, UnknownTemplate, NoTemplate,
-    TemplateDoesNotFit, NoReconcileAccount, NoTryAllowed, TemplateError, ExecutorUnavailable, UnsatisfiablePolicy.
+    TemplateDoesNotFit, NoReconcileAccount, NoTryAllowed, TemplateError, ExecutorUnavailable,
+    UnsatisfiablePolicy.
     """
     logins = rules.logins(connection, credential_id, action)
     if action is Action.RECONCILE and logins.login_as is LoginAs.SELF:
@@ -175,7 +176,7 @@ def stricter(platform_threshold: int | None, policy: LockoutBudget) -> LockoutBu
 def _with_tries(lockout: LockoutBudget) -> LockoutBudget:
     if lockout.probes_allowed < 1:
         raise NoTryAllowed(
-            f"the account locks after {lockout.threshold} refused logins, which leaves none to prove a secret "
-            "with; raise the threshold on the target and in the policy"
+            f"the account locks after {lockout.threshold} refused logins, which leaves none to prove a "
+            "secret with; raise the threshold on the target and in the policy"
         )
     return lockout

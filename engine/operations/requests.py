@@ -1,4 +1,5 @@
-"""Asking for an operation: checked as far as it can be before anything is touched, joined to one that waits already."""
+"""Asking for an operation: checked as far as it can be before anything is touched, joined to one that waits
+already."""
 
 from __future__ import annotations
 
@@ -77,7 +78,8 @@ class Requested:
 
 
 def ask_for(connection: Connection, ask: Ask) -> Requested:
-    """Ask for an operation. Raises NotNow, KeyReused, and what makes a plan impossible (no profile, a tie, …)."""
+    """Ask for an operation. Raises NotNow, KeyReused, and what makes a plan impossible (no profile, a tie,
+    …)."""
     row = _credential(connection, ask.credential_id, locking=True)
     earlier = _same_key(connection, ask)
     if earlier is not None:
@@ -91,7 +93,8 @@ def ask_for(connection: Connection, ask: Ask) -> Requested:
 
 
 def insert_operation(connection: Connection, ask: Ask) -> Requested:
-    """Insert, or join the one of this credential and action that is scheduled. Never fails because of another one."""
+    """Insert, or join the one of this credential and action that is scheduled. Never fails because of another
+    one."""
     row = _credential(connection, ask.credential_id, locking=True)
     waiting = _waiting(connection, ask)
     if waiting is not None:
@@ -146,7 +149,8 @@ def _same_key(connection: Connection, ask: Ask) -> int | None:
 
 
 def _credential(connection: Connection, credential_id: int, *, locking: bool = False) -> Row[Any]:
-    """Locked, requests for one credential come one after the other, and claims of its operations between them."""
+    """Locked, requests for one credential come one after the other, and claims of its operations between
+    them."""
     if locking:
         connection.execute(_LOCK, {"which": credential_id}).one()
     return connection.execute(_CREDENTIAL, {"which": credential_id}).one()
@@ -164,7 +168,8 @@ def _live(connection: Connection, ask: Ask) -> Row[int, str] | None:
 
 
 def _continue(connection: Connection, ask: Ask, row: Row[Any], live: Row[int, str]) -> Requested:
-    """Look again now, or reset by the account that may. What cannot be planned would never end, so it is refused."""
+    """Look again now, or reset by the account that may. What cannot be planned would never end, so it is
+    refused."""
     action = Action.RECONCILE if ask.action is Action.RECONCILE else Action(live.action)
     if ask.action is Action.RECONCILE:
         _can_be_reset(row)
@@ -231,12 +236,18 @@ def _allowed(connection: Connection, ask: Ask, row: Row[Any]) -> None:
     """What the states allow. Raises NotNow, which says what to do."""
     name = row.name
     if row.state not in ADMITTED.get(ask.action, ()):
-        raise NotNow(f"{name} is {row.state} ({row.reason or 'no reason given'}): {ask.action} is not possible now")
+        raise NotNow(
+            f"{name} is {row.state} ({row.reason or 'no reason given'}): {ask.action} is not possible now"
+        )
     if ask.action is not Action.VERIFY and not row.enabled:
-        raise NotNow(f"{name} is not enabled; `keyturn credential enable {name}` proves it and allows changes")
+        raise NotNow(
+            f"{name} is not enabled; `keyturn credential enable {name}` proves it and allows changes"
+        )
     unproven = ask.action is Action.CHANGE_SECRET and row.state == CredentialState.UNVERIFIED
     if unproven and (row.auth_id is None or _has_current(connection, row.id)):
-        raise NotNow(f"the stored secret of {name} was never proven; `keyturn credential verify {name}` tries it")
+        raise NotNow(
+            f"the stored secret of {name} was never proven; `keyturn credential verify {name}` tries it"
+        )
     if ask.action is Action.CHANGE_SECRET and row.link == "same" and ask.trigger != "parent_changed":
         raise NotNow(f"{name} holds its parent's secret and never changes alone; change the parent")
     if ask.action is Action.RECONCILE:
@@ -244,7 +255,9 @@ def _allowed(connection: Connection, ask: Ask, row: Row[Any]) -> None:
     _has_secrets(connection, ask, row)
     restored = connection.execute(_RESTORED).scalar_one()
     if restored and ask.action is not Action.VERIFY:
-        raise NotNow("the database was restored from an older copy; verify the credentials, then end that mode")
+        raise NotNow(
+            "the database was restored from an older copy; verify the credentials, then end that mode"
+        )
 
 
 def _can_be_reset(row: Row[Any]) -> None:
@@ -262,7 +275,9 @@ def _has_current(connection: Connection, credential_id: int) -> bool:
 def _has_secrets(connection: Connection, ask: Ask, row: Row[Any]) -> None:
     """What logs in must have a secret, and so must what is only proven."""
     auth = (row.reconcile_id or row.auth_id) if ask.action is Action.RECONCILE else row.auth_id
-    needed = {row.become_id, auth if ask.action is not Action.VERIFY and auth is not None else row.id} - {None}
+    needed = {row.become_id, auth if ask.action is not Action.VERIFY and auth is not None else row.id} - {
+        None
+    }
     having = set(connection.execute(_HAVING_SECRETS, {"ids": list(needed)}).scalars())
     if needed <= having:
         return

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, delete, update
+from collections.abc import Sequence
 
-from engine.catalog.models import account
-from engine.catalog.states import Action
+from sqlalchemy import Connection, delete, select, update
+
+from engine.catalog.models import account, credential
+from engine.catalog.states import Action, CredentialState
 from engine.operations import budget
 from engine.operations.models import operation, shared_lease
 from engine.operations.requests import Ask, insert_operation
@@ -25,9 +27,18 @@ def resume(connection: Connection, keys: ZoneKeys, view: JournalView, actor: str
         budget.spent(connection)
         in_doubt_after_restore(connection, recovery.imported)
         _look_again(connection, recovery.imported)
-        for credential_id in recovery.imported:
+        for credential_id in _managed(connection, recovery.imported):
             insert_operation(connection, Ask(credential_id, Action.VERIFY, actor, "restored"))
     return recovery
+
+
+def _managed(connection: Connection, credential_ids: Sequence[int]) -> Sequence[int]:
+    """What was given up or is left alone is not logged in to, not even now."""
+    left_alone = (CredentialState.UNMANAGED, CredentialState.RETIRED)
+    statement = select(credential.c.id).where(
+        credential.c.id.in_(credential_ids), credential.c.state.not_in(left_alone)
+    )
+    return connection.execute(statement.order_by(credential.c.id)).scalars().all()
 
 
 def _look_again(connection: Connection, credential_ids: list[int]) -> None:

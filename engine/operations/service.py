@@ -181,9 +181,13 @@ def cancel(connection: Connection, operation_id: int, by: str) -> OperationView:
     found = _locked(connection, operation_id)
     if found.state in TERMINAL:
         raise NotNow(f"operation {operation_id} has ended already: it is {found.state}")
-    committed = connection.execute(select(operation.c.committed).where(operation.c.id == operation_id)).scalar_one()
+    committed = connection.execute(
+        select(operation.c.committed).where(operation.c.id == operation_id)
+    ).scalar_one()
     if committed:
-        raise NotNow(f"the change of operation {operation_id} is in force; only saving it on the device is missing")
+        raise NotNow(
+            f"the change of operation {operation_id} is in force; only saving it on the device is missing"
+        )
     values: dict[str, Any] = {"cancel_requested": True}
     if found.state == OperationState.IN_DOUBT and not found.needs_person:
         values["due"] = now()  # only its next claim can act on the flag

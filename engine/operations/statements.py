@@ -201,12 +201,13 @@ CALLED_OFF = select(
 ).where(_OPERATION)
 FREE_OPERATION = (
     select(operation.c.id, operation.c.state, operation.c.credential_id, operation.c.found)
+    .join(credential, credential.c.id == operation.c.credential_id)
     .where(
         _OPERATION,
         operation.c.state.in_((OperationState.SCHEDULED, *LIVE)),
         or_(operation.c.lease_until.is_(None), operation.c.lease_until <= now()),
     )
-    .with_for_update(key_share=True)
+    .with_for_update(key_share=True, of=(credential, operation))
 )
 POSTPONE = update(operation).where(
     _OPERATION,

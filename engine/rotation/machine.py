@@ -245,6 +245,8 @@ class Machine:
                 history=(candidate, *facts.history),
             )
             return replace(state, facts=facts, effect=Journal(replaces=candidate))
+        if state.reply is Reply.LATER:
+            return self._close(state, Result.RETRY, Why.PROVEN_UNUSED, discard=candidate)
         if state.reply not in (Reply.STOP, Reply.POLICY) and facts.resends > 0:
             return self._connect(replace(state, facts=replace(facts, resends=facts.resends - 1)))
         return self._close(state, Result.FAILED, Why.PROVEN_UNUSED, discard=candidate)

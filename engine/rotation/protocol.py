@@ -33,7 +33,8 @@ class Reply(StrEnum):
     OK = "ok"
     POLICY = "policy"  # this secret was refused: another one may pass
     STOP = "stop"  # a person must do something first
-    RETRY = "retry"  # could pass later: unreachable, timeout, too soon
+    RETRY = "retry"  # could pass at once: unreachable, timeout
+    LATER = "later"  # could pass when time has gone by: too soon
     UNSURE = "unsure"
 
 

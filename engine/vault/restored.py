@@ -59,7 +59,8 @@ def recover(connection: Connection, keys: ZoneKeys, view: JournalView) -> Recove
 def _missing(
     connection: Connection, names: tuple[str, str, str], records: Sequence[Record]
 ) -> tuple[list[Record], bool, int | None]:
-    """Records without a row, whether the account's epoch is behind, and the credential's id if it is known."""
+    """Records without a row, whether the account's epoch is behind, and the credential's id if it is
+    known."""
     row = connection.execute(
         select(credential.c.id, account.c.epoch)
         .join(account, account.c.id == credential.c.account_id)

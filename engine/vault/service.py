@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, and_, delete, func, insert, literal, or_, select, update
 
 from engine.catalog.models import credential, zone
 from engine.catalog.states import CredentialState
@@ -106,7 +106,9 @@ def import_secret(
 
 def _prepare_import(connection: Connection, ref: CredentialRef, secret: Secret) -> tuple[int, Record]:
     """The next number and the journal's record. Locks the credential, so that numbers do not collide."""
-    connection.execute(select(credential.c.id).where(credential.c.id == ref.id).with_for_update(key_share=True))
+    connection.execute(
+        select(credential.c.id).where(credential.c.id == ref.id).with_for_update(key_share=True)
+    )
     mine = secret_version.c.credential_id == ref.id
     number = (connection.execute(select(func.max(secret_version.c.number)).where(mine)).scalar() or 0) + 1
     public = zone_key(connection, ref.zone)
@@ -171,7 +173,11 @@ def ask_reveal(
     wanted = ("sent", "candidate", "current") if break_glass and doubtful else ("current",)
     number = connection.execute(
         select(func.max(secret_version.c.number)).where(
-            secret_version.c.credential_id == credential_id, secret_version.c.status.in_(wanted)
+            secret_version.c.credential_id == credential_id,
+            or_(
+                secret_version.c.status.in_(wanted),
+                and_(literal(doubtful), secret_version.c.origin == "restored"),
+            ),
         )
     ).scalar()
     if number is None:

@@ -114,7 +114,9 @@ class _Run:
         result = p.Result.NEEDS_PERSON if self._state.facts.sent else p.Result.FAILED
         close = p.Close(result)
         try:
-            return self._c.ledger.closed(self._claim, close, self._given_back(), self._evidence(self._outcome))
+            return self._c.ledger.closed(
+                self._claim, close, self._given_back(), self._evidence(self._outcome)
+            )
         except LeaseLost:
             return None
 
@@ -141,7 +143,7 @@ class _Run:
             case p.Apply():
                 return self._apply()
             case p.Probe(version):
-                return self._probe(state, version)
+                return self._probe(version)
             case p.Commit(version):
                 return self._commit(state, version)
             case p.Adopt(version):
@@ -171,13 +173,17 @@ class _Run:
         parent_version = claim.parent.number if claim.parent else None
         try:
             self._c.ledger.journaled(claim, record, replaces, parent_version)
-        except NumberTaken:  # by a secret that a person stored at this moment; the record is one more to probe
+        except (
+            NumberTaken
+        ):  # by a secret that a person stored at this moment; the record is one more to probe
             return self._journal(replaces)
         self._c.at("mark_committed.before")
         try:
             self._c.journal.mark_committed([record])
         except VaultError as error:
-            log.warning("operation %s goes on without a mark in the escrow journal: %s", claim.operation_id, error)
+            log.warning(
+                "operation %s goes on without a mark in the escrow journal: %s", claim.operation_id, error
+            )
         return p.Journaled(number)
 
     def _record(self, number: int, secret: Secret) -> Record:
@@ -201,7 +207,9 @@ class _Run:
     def _connect(self, state: Rotation, login: int | None) -> p.Event:
         self._drop_session()
         if not self._pay(self._claim.connecting):
-            return self._not_connected(Outcome.LOCKED_OUT, "the lockout budget of the account that logs in is spent")
+            return self._not_connected(
+                Outcome.LOCKED_OUT, "the lockout budget of the account that logs in is spent"
+            )
         try:
             job = job_for(self._claim, self._secrets, login, _new(state.facts), self._child_deadline())
         except (TemplateError, KeyturnError) as error:
@@ -235,7 +243,8 @@ class _Run:
             self._c.at("identify.after")
             if known != identity:
                 return self._not_connected(
-                    Outcome.ACCOUNT_MISSING, f"the account's id is {identity}, on record is {known}: not the same account"
+                    Outcome.ACCOUNT_MISSING,
+                    f"the account's id is {identity}, on record is {known}: not the same account",
                 )
         return p.Connected()
 
@@ -270,7 +279,7 @@ class _Run:
 
     # Probing
 
-    def _probe(self, state: Rotation, version: int) -> p.Event:
+    def _probe(self, version: int) -> p.Event:
         if boottime() < self._shows_at:
             self._outcome, self._message = Outcome.TIMEOUT, "what was sent may not show yet"
             return p.Probed(version, p.Verdict.UNKNOWN)
@@ -293,7 +302,8 @@ class _Run:
         return p.Probed(version, verdict)
 
     def _verdict(self, proof: Proof) -> p.Verdict:
-        """*Right but restricted* means that the secret is in force, and after a deactivation that it worked."""
+        """*Right but restricted* means that the secret is in force, and after a deactivation that it
+        worked."""
         if proof.verdict is Verdict.RESTRICTED and self._claim.facts.goal is p.Goal.DEACTIVATE:
             return p.Verdict.REFUSED
         return _VERDICTS[proof.verdict]
@@ -311,13 +321,16 @@ class _Run:
     def _open_session(self) -> SessionPort:
         """The session that made the change; after a take-over, one that only probes."""
         if self._session is None:
-            self._session = self._c.sessions.open(probing_job(self._claim, self._secrets, self._child_deadline()))
+            self._session = self._c.sessions.open(
+                probing_job(self._claim, self._secrets, self._child_deadline())
+            )
         return self._session
 
     # Ends
 
     def _commit(self, state: Rotation, version: int) -> p.Event:
-        """W3. The proof is in hand, so a database that is away for a moment is asked again while the lease holds."""
+        """W3. The proof is in hand, so a database that is away for a moment is asked again while the lease
+        holds."""
         evidence = self._evidence(Outcome.OK)
         while True:
             try:
@@ -379,7 +392,8 @@ class _Run:
             self.hang_up()
 
     def _child_deadline(self) -> float:
-        """The child must be dead before anybody else may take over: its deadline ends before the lease does."""
+        """The child must be dead before anybody else may take over: its deadline ends before the lease
+        does."""
         if self._until - boottime() < self._c.deadline:
             self._until = self._c.ledger.renew(self._claim)
         return min(self._c.deadline, self._until - boottime())

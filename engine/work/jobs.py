@@ -1,4 +1,5 @@
-"""From a claim to what the executor child is handed: the template's body, the values of its tags, logins, target."""
+"""From a claim to what the executor child is handed: the template's body, the values of its tags, logins,
+target."""
 
 from __future__ import annotations
 
@@ -33,7 +34,8 @@ class Secrets:
         self._own[number] = secret
 
     def of(self, role: str) -> Secret | None:
-        """The secret of the credential that logs in as `role`; None if no such one is named or it has no secret."""
+        """The secret of the credential that logs in as `role`; None if no such one is named or it has no
+        secret."""
         if role not in self._claim.logins:
             return None
         if role not in self._others:
@@ -135,7 +137,9 @@ def _values(
     current = login if login is not None else claim.facts.current
     facts = TagFacts(
         username=claim.credential.username,
-        current_password=secrets.own(current) if current is not None and "CURRENT_PASSWORD" in wanted else None,
+        current_password=secrets.own(current)
+        if current is not None and "CURRENT_PASSWORD" in wanted
+        else None,
         new_password=secrets.own(candidate) if candidate is not None and "NEW_PASSWORD" in wanted else None,
         auth_user=auth.credential.username if auth else None,
         auth_password=secrets.of("auth") if "AUTH_PASSWORD" in wanted else None,
@@ -149,4 +153,3 @@ def _values(
         add_info=claim.credential.additional or None,
     )
     return resolve(wanted, facts)
-

@@ -33,7 +33,8 @@ BREATH = 0.05  # seconds between two rounds of ringing, however many operations 
 
 
 class Tick:
-    """Runs in a thread of its own. `beat` is the moment (time.monotonic) of the last tick that went through."""
+    """Runs in a thread of its own. `beat` is the moment (time.monotonic) of the last tick that went
+    through."""
 
     def __init__(self, database: Database, bell: Bell, interval: float) -> None:
         self._database = database

@@ -1,4 +1,5 @@
-"""What one worker process is made of: ledger, fork server, conductor, and the handlers behind the doorbell."""
+"""What one worker process is made of: ledger, fork server, conductor, and the handlers behind the
+doorbell."""
 
 from __future__ import annotations
 
@@ -37,7 +38,12 @@ class Worker:
     """Handles rings. `bell` is told when a ring was answered, so that the next one is sent."""
 
     def __init__(
-        self, settings: Settings, database: Database, keys: ZoneKeys, journal: JournalWriter, sessions: Sessions
+        self,
+        settings: Settings,
+        database: Database,
+        keys: ZoneKeys,
+        journal: JournalWriter,
+        sessions: Sessions,
     ) -> None:
         self._settings = settings
         self._database = database

@@ -125,7 +125,7 @@ def test_each_of_twenty_older_copies_is_restored_and_nothing_is_lost_or_locked(b
 
 
 def opened_by_current(directory: Path) -> set[str]:
-    """Accounts of which a change has just succeeded, so that `judge` has seen the current version open them."""
+    """Accounts whose last operation succeeded, so that `judge` has seen the current version open them."""
     with closing(sqlite3.connect(directory / "keyturn.sqlite")) as db:
         rows = db.execute(
             "SELECT username FROM operation JOIN credential ON credential.id = credential_id"

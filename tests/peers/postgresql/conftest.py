@@ -14,9 +14,9 @@ import engine.record.models
 import engine.store.models
 import engine.templating.models
 import engine.vault.models  # noqa: F401 - each import declares its tables
+from engine.operations.models import operation
 from engine.store.database import Database
 from engine.store.metadata import metadata
-from engine.operations.models import operation
 from tests.peers.postgres import PostgresServer
 from tests.unit.operations.room import room  # noqa: F401
 

@@ -28,8 +28,8 @@ from engine.templating import store as template_store
 from engine.vault.journal import JournalWriter
 from engine.vault.keys import FileKeys
 from engine.vault.models import secret_version
-from engine.vault.sealing import open_sealed
 from engine.vault.refs import credential_ref
+from engine.vault.sealing import open_sealed
 from engine.vault.service import import_secret
 from engine.work.conductor import Conductor, Observer, nothing
 from engine.work.forkserver.ports import InProcess, Sessions

@@ -10,9 +10,9 @@ from sqlalchemy import insert, select, update
 from engine.catalog.models import account, credential, device
 from engine.operations.models import cascade, operation
 from engine.store.clock import now
-from triggers import parent_changed
 from executors.fake.target import Behaviour
 from tests.unit.operations.room import Room
+from triggers import parent_changed
 
 
 def expand(room: Room, limit: int = parent_changed.BATCH) -> int:

@@ -14,10 +14,14 @@ from engine.catalog.states import Action
 from engine.operations import service
 from engine.operations.due import due
 from engine.operations.errors import LeaseLost, NotClaimed, Postponed
+from engine.operations.ledger import Evidence, Tried
 from engine.operations.models import operation
+from engine.rotation.protocol import Close, Result
 from engine.store.clock import now
 from engine.store.database import StoreUnavailable
+from engine.vault.models import secret_version
 from engine.work.conductor import Conductor
+from executors.contract import Outcome
 from executors.fake.target import Behaviour
 from tests.unit.operations.room import ACTOR, Room
 
@@ -217,10 +221,6 @@ def test_two_hundred_accounts_and_many_requests_never_have_two_holders_and_all_e
             raise AssertionError("nobody waits in a circle") from error
         holders.enter(claimed.credential.account_id)
         holders.leave(claimed.credential.account_id)
-        from engine.operations.ledger import Evidence, Tried
-        from engine.rotation.protocol import Close, Result
-        from executors.contract import Outcome
-
         tried = [Tried(claimed.credential.account_id, True)]
         ledger.closed(claimed, Close(Result.SUCCEEDED), tried, Evidence(Outcome.OK))
 
@@ -280,8 +280,6 @@ def test_a_jump_hosts_account_is_charged_too(room: Room) -> None:
 
 
 def test_a_jump_host_without_its_secret_is_not_left_out_of_the_way(room: Room) -> None:
-    from engine.vault.models import secret_version
-
     jump = room.account("jump")
     room.device("inside")
     with room.database.writing() as connection:

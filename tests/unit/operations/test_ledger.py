@@ -6,13 +6,14 @@ import pytest
 from sqlalchemy import select
 
 from engine.catalog.models import account
+from engine.operations.claims import Claim
 from engine.operations.errors import LeaseLost, NumberTaken
 from engine.operations.ledger import Evidence, Tried
 from engine.operations.models import cascade, operation
 from engine.rotation.protocol import Close, Result, Why
+from engine.templating.models import template
 from engine.vault.journal import Kind, Record
 from engine.vault.sealing import key_id, seal
-from engine.operations.claims import Claim
 from executors.contract import Outcome, Secret
 from tests.unit.operations.room import Room
 
@@ -29,7 +30,7 @@ def sent(room: Room, name: str = "ann") -> Claim:
     made = room.account(name)
     claimed = room.claim(room.ask(made).operation_id)
     room.ledger().journaled(claimed, record(room, claimed, 2), None, None)
-    assert room.ledger().marked(claimed, 2, [], None).permitted
+    assert room.ledger().marked(claimed, 2, [])
     return claimed
 
 
@@ -40,11 +41,11 @@ def test_a_number_that_is_taken_is_not_written_over(room: Room) -> None:
 
 
 def test_a_commit_that_is_repeated_changes_nothing(room: Room) -> None:
-    room.account("ann")
+    ann = room.account("ann")
     child_of = room.account("bob", parent="ann@box", link="own")
-    claimed = room.claim(room.ask(1).operation_id)
+    claimed = room.claim(room.ask(ann).operation_id)
     room.ledger().journaled(claimed, record(room, claimed, 2), None, None)
-    room.ledger().marked(claimed, 2, [], None)
+    room.ledger().marked(claimed, 2, [])
     for _ in range(3):
         room.ledger().committed(claimed, 2, [], Evidence(Outcome.OK, proof="login"), ends=True)
     assert room.states(claimed.operation_id).count("succeeded") == 1
@@ -63,7 +64,7 @@ def test_nothing_stale_is_written(room: Room) -> None:
     writes = (
         lambda: ledger.renew(claimed),
         lambda: ledger.journaled(claimed, record(room, claimed, 3), 2, None),
-        lambda: ledger.marked(claimed, 2, [], None),
+        lambda: ledger.marked(claimed, 2, []),
         lambda: ledger.charged(claimed, claimed.credential.account_id, []),
         lambda: ledger.committed(claimed, 2, [], evidence, ends=True),
         lambda: ledger.adopted(claimed, 1, [], "login"),
@@ -80,7 +81,7 @@ def test_nothing_is_sent_after_the_lease_has_ended(room: Room) -> None:
     claimed = room.claim(room.ask(room.account("ann")).operation_id)
     room.ledger().journaled(claimed, record(room, claimed, 2), None, None)
     room.leases_end()
-    assert not room.ledger().marked(claimed, 2, [], None).permitted
+    assert not room.ledger().marked(claimed, 2, [])
 
 
 @pytest.mark.parametrize("obstacle", ["canceled", "engine", "device", "restored", "expired", "template"])
@@ -88,7 +89,7 @@ def test_every_obstacle_refuses_the_first_sending(room: Room, obstacle: str) -> 
     claimed = room.claim(room.ask(room.account("ann")).operation_id)
     room.ledger().journaled(claimed, record(room, claimed, 2), None, None)
     _put(room, claimed, obstacle)
-    assert not room.ledger().marked(claimed, 2, [], claimed.credential.account_id).permitted
+    assert not room.ledger().marked(claimed, 2, [])
     assert room.versions(claimed.credential.id)[2] == "candidate"
 
 
@@ -99,12 +100,10 @@ def test_every_obstacle_refuses_the_first_sending(room: Room, obstacle: str) -> 
 def test_sending_again_needs_the_template_and_no_stop_for_all(room: Room, obstacle: str, permitted: bool) -> None:
     claimed = sent(room)
     _put(room, claimed, obstacle)
-    assert room.ledger().marked(claimed, 2, [], None).permitted is permitted
+    assert room.ledger().marked(claimed, 2, []) is permitted
 
 
 def _put(room: Room, claimed: Claim, obstacle: str) -> None:
-    from engine.templating.models import template
-
     match obstacle:
         case "canceled":
             room.set(operation, claimed.operation_id, cancel_requested=True)

@@ -113,7 +113,7 @@ def test_the_last_resend_that_is_proven_unused_fails_and_discards() -> None:
     assert ended == Close(Result.FAILED, Why.PROVEN_UNUSED, discard=2)
 
 
-@pytest.mark.parametrize("reply", [None, Reply.UNSURE, Reply.POLICY, Reply.RETRY, Reply.STOP])
+@pytest.mark.parametrize("reply", [None, Reply.UNSURE, Reply.POLICY, Reply.RETRY, Reply.LATER, Reply.STOP])
 def test_with_one_probe_left_and_a_doubtful_reply_the_current_secret_goes_first(reply: Reply | None) -> None:
     assert ask(replace(SENT, budget=1, probes=1, reply=reply)) == Probe(1)
 
@@ -163,6 +163,11 @@ def test_the_last_regeneration_refused_fails() -> None:
     facts = replace(FRESH, regenerations=0)
     ended = close(facts, *sent(Reply.POLICY), Probed(2, REFUSED), Probed(1, OPENS))
     assert ended == Close(Result.FAILED, Why.PROVEN_UNUSED, discard=2)
+
+
+def test_a_change_that_came_too_soon_is_tried_again_later_with_another_candidate() -> None:
+    ended = close(FRESH, *sent(Reply.LATER), Probed(2, REFUSED), Probed(1, OPENS))
+    assert (ended.result, ended.discard) == (Result.RETRY, 2)
 
 
 def test_a_reply_that_needs_a_person_ends_without_another_try() -> None:

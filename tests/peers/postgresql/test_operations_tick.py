@@ -1,0 +1,3 @@
+"""tests/unit/operations/test_tick.py on PostgreSQL."""
+
+from tests.unit.operations.test_tick import *  # noqa: F403
