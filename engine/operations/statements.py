@@ -110,7 +110,7 @@ TAKE_OPERATION = (
 BEGIN_ATTEMPT = insert(attempt).values(started=now())
 POSSIBLE_VERSIONS = (
     select(secret_version.c.number, secret_version.c.status, secret_version.c.sealed)
-    .where(_VERSIONS, or_(secret_version.c.status != "unused", secret_version.c.maybe_sent.is_(True)))
+    .where(_VERSIONS)
     .order_by(secret_version.c.number.desc())
 )
 CURRENT_VERSIONS = select(
@@ -182,7 +182,7 @@ STATUS_OF_VERSION = select(secret_version.c.status).where(_VERSIONS, _VERSION)
 ADD_VERSION = insert(secret_version).values(created=now())
 SET_VERSION = update(secret_version).where(_VERSIONS, _VERSION)
 MARK_SENT = SET_VERSION.where(secret_version.c.status.in_(("candidate", "sent"))).values(
-    status="sent", maybe_sent=True, sent_at=now()
+    status="sent", sent_at=now()
 )
 PROVE_VERSION = SET_VERSION.values(status="current", proven_at=now())
 AGE_VERSIONS = update(secret_version).where(

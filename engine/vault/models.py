@@ -20,7 +20,6 @@ secret_version = Table(
     Column("digest", String(32), nullable=False),  # of the escrow journal's record of it
     Column("parent_version", Integer),  # of a `same` child: the parent's version that this one is
     Column("proof", String(16)),  # kind of proof, once shown
-    Column("maybe_sent", Boolean, nullable=False, default=False),  # stays in the probe history for ever
     moment("created"),
     moment("sent_at", nullable=True),
     moment("proven_at", nullable=True),

@@ -99,7 +99,6 @@ def _bring_back(connection: Connection, keys: ZoneKeys, ref: CredentialRef, reco
             sealed=reseal(record.sealed, keys.private(ref.zone), was, public, ref.context(number)),
             key_id=key_id(public),
             digest=record.mark.digest,
-            maybe_sent=True,
             created=now(),
         )
     )

@@ -81,7 +81,6 @@ def import_secret(
             number=number,
             status=status,
             origin="imported",
-            maybe_sent=True,
             sealed=record.sealed,
             key_id=record.key_id,
             digest=record.mark.digest,

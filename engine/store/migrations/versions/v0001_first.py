@@ -335,7 +335,6 @@ def upgrade() -> None:
         sa.Column("digest", sa.String(length=32), nullable=False),
         sa.Column("parent_version", sa.Integer(), nullable=True),
         sa.Column("proof", sa.String(length=16), nullable=True),
-        sa.Column("maybe_sent", sa.Boolean(), nullable=False),
         sa.Column("created", sa.Double(), nullable=False),
         sa.Column("sent_at", sa.Double(), nullable=True),
         sa.Column("proven_at", sa.Double(), nullable=True),
