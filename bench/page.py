@@ -21,6 +21,7 @@ def page(results: Mapping[str, Any]) -> str:
     return PAGE.read_text().format(
         **machine,
         rounds=contest["size"]["rounds"],
+        each=contest["size"]["each"],
         lanes=8,
         contest=contest_table(found),
         ansible=_ansible(contest["ansible"]),

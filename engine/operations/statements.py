@@ -14,7 +14,7 @@ from sqlalchemy import BindParameter, and_, bindparam, delete, exists, func, ins
 from engine.catalog.lookup import full_name
 from engine.catalog.models import account, credential, device, host_key, zone
 from engine.catalog.states import Action, CredentialState
-from engine.operations.models import attempt, operation, request, shared_lease
+from engine.operations.models import attempt, operation, shared_lease
 from engine.operations.states import LIVE, OperationState
 from engine.store.clock import now
 from engine.store.models import engine_state
@@ -233,6 +233,3 @@ FREE_ACCOUNT = (
     .values(lease_owner=None, lease_until=None)
 )
 UNSHARE = delete(shared_lease).where(shared_lease.c.operation_id == _WHICH)
-CALLBACKS = select(request.c.callback).where(
-    request.c.operation_id == _WHICH, request.c.callback.is_not(None)
-)

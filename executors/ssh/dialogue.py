@@ -156,8 +156,11 @@ class _Conversation:
         self._send_inputs()
 
     def _send_inputs(self) -> None:
-        """Standard input of `run`, once nothing more is asked; its end is what the command waits for."""
-        if self._way is not Way.RUN or self._inputs_sent or not self._is_answered():
+        """Standard input of `run`, once nothing more can be asked; its end is what the command waits for.
+
+        While an optional prompt may still come, standard input stays open.
+        """
+        if self._way is not Way.RUN or self._inputs_sent or self._next < len(self._script.command.answers):
             return
         self._inputs_sent = True
         for line in self._script.inputs:

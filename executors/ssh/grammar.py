@@ -7,7 +7,7 @@
     shell                               the login shell on a terminal, for devices
       input TEXT                        one line of standard input, which ends after the last (`run` only)
       answer "PROMPT" TEXT              when PROMPT appears, send TEXT; in this order, each one needed
-      maybe "PROMPT" TEXT               the same, where the target may or may not ask
+      maybe "PROMPT" TEXT               the same, where the target may or may not ask (not beside `input`)
       again OUTCOME "PROMPT"            asked once more than answered: OUTCOME (without it script_mismatch)
       refuse OUTCOME "TEXT"             output with TEXT ends the command
       fact NAME=VALUE "TEXT"            output with TEXT says a fact and ends the section well
@@ -37,6 +37,7 @@ ESCAPE = re.compile(r'\\(["\\])')
 CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 LONGEST_TIMEOUT = 600.0  # seconds
+MAYBE_AND_INPUT = "maybe and input do not go together: run cannot tell when its input may be sent; use answer"
 
 Option = Callable[[Command, str], Command]
 
@@ -111,6 +112,8 @@ def _command(number: int, text: str) -> Command:
 def _input(command: Command, rest: str) -> Command:
     if command.way is not Way.RUN:
         raise ValueError(f"input belongs to run; {command.way} has a terminal, so answer its prompts")
+    if not all(answer.required for answer in command.answers):
+        raise ValueError(MAYBE_AND_INPUT)
     return replace(command, inputs=(*command.inputs, _text(rest)))
 
 
@@ -120,10 +123,8 @@ def _answer(command: Command, rest: str) -> Command:
 
 
 def _maybe(command: Command, rest: str) -> Command:
-    if command.way is Way.RUN:
-        raise ValueError(
-            "maybe needs a terminal: run cannot tell when its input may be sent; use answer or dialogue"
-        )
+    if command.inputs:
+        raise ValueError(MAYBE_AND_INPUT)
     prompt, text = _quoted(rest)
     return replace(command, answers=(*command.answers, Answer(prompt, _text(text), required=False)))
 

@@ -239,13 +239,29 @@ def test_an_account_without_sudo_is_denied(sshd: SshServer, accounts: LocalAccou
     assert report.outcome is Outcome.PERMISSION_DENIED
 
 
-def test_where_sudo_asks_for_no_password_nothing_is_sent(sshd: SshServer, accounts: LocalAccounts) -> None:
+def test_where_sudo_asks_for_no_password_its_line_never_reaches_chpasswd(
+    sshd: SshServer, accounts: LocalAccounts
+) -> None:
     secret = new_password()
-    admin = fresh(accounts, "adm", secret, sudo=["NOPASSWD: /usr/sbin/chpasswd"])
+    admin = fresh(accounts, "adm", secret, sudo=["NOPASSWD: /usr/sbin/chpasswd, /usr/bin/passwd"])
+    user, other = fresh(accounts, "app", secret), fresh(accounts, "oth", secret)
+    values = {"USERNAME": user, "AUTH_PASSWORD": f"{other}:surprise"}
+    for new in HOSTILE:
+        report = change(at(sshd), password(admin, secret), "linux-by-sudoer", **values, NEW_PASSWORD=new)
+        assert (report.outcome, report.message) == (Outcome.OK, "")
+        assert accounts.opens(user, new)
+    assert accounts.opens(other, secret)
+
+
+def test_where_sudo_asks_for_one_command_only_nothing_is_changed(
+    sshd: SshServer, accounts: LocalAccounts
+) -> None:
+    secret = new_password()
+    admin = fresh(accounts, "adm", secret, sudo=["NOPASSWD: /usr/bin/passwd", "/usr/sbin/chpasswd"])
     user = fresh(accounts, "app", secret)
-    target = replace(at(sshd), read_timeout=2.0)
-    values = {"USERNAME": user, "NEW_PASSWORD": new_password(), "AUTH_PASSWORD": f"{user}:surprise"}
-    assert change(target, password(admin, secret), "linux-by-sudoer", **values).outcome is not Outcome.OK
+    values = {"USERNAME": user, "NEW_PASSWORD": new_password(), "AUTH_PASSWORD": secret}
+    report = change(at(sshd), password(admin, secret), "linux-by-sudoer", **values)
+    assert report.outcome is Outcome.PERMISSION_DENIED
     assert accounts.opens(user, secret)
 
 

@@ -35,7 +35,6 @@ def test_nothing_leaves_retired() -> None:
 def test_doubt_is_never_ended_by_putting_the_credential_aside() -> None:
     assert not allowed(S.IN_DOUBT, S.SUSPENDED)
     assert not allowed(S.IN_DOUBT, S.UNMANAGED)
-    assert not allowed(S.IN_DOUBT, S.UNVERIFIED)
     assert not allowed(S.CHANGING, S.RETIRED)
 
 

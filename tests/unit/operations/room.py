@@ -1,4 +1,4 @@
-"""A whole engine without processes and sockets: catalog, keys, journal, a fake target, executors in this process."""
+"""A whole engine without processes and sockets: catalog, keys, journal, fake target, executors in process."""
 
 from __future__ import annotations
 
@@ -162,7 +162,7 @@ class Room:
         with self.database.reading() as connection:
             mine = secret_version.c.credential_id == credential_id
             rows = connection.execute(select(secret_version.c.number, secret_version.c.status).where(mine))
-            return {number: status for number, status in rows}
+            return dict(rows.all())
 
     def secret(self, credential_id: int, status: str = "current") -> str:
         with self.database.reading() as connection:
@@ -186,7 +186,11 @@ class Room:
     def audited(self, operation_id: int) -> list[str]:
         with self.database.reading() as connection:
             of = audit_entry.c.operation_id == operation_id
-            return list(connection.execute(select(audit_entry.c.action).where(of).order_by(audit_entry.c.id)).scalars())
+            return list(
+                connection.execute(
+                    select(audit_entry.c.action).where(of).order_by(audit_entry.c.id)
+                ).scalars()
+            )
 
     def notices(self, operation_id: int, callback: str | None = None) -> list[str]:
         with self.database.reading() as connection:

@@ -42,7 +42,8 @@ def test_children_of_both_kinds_follow_their_parent(room: Room) -> None:
         [asked] = asked_of(room, child)
         assert room.work(asked) == "succeeded"
     assert room.secret(copy) == room.secret(ann) != room.secret(own)
-    assert room.opens("copy", copy) and room.opens("own", own)
+    assert room.opens("copy", copy)
+    assert room.opens("own", own)
     assert asked_of(room, boss) == []
 
 
@@ -155,7 +156,13 @@ def many(room: Room, count: int) -> int:
             account_id = connection.execute(
                 insert(account).values({k: v for k, v in name.items() if k != "id"}).returning(account.c.id)
             ).scalar_one()
-            child = {**like, "account_id": account_id, "username": f"child-{number}", "parent_id": ann, "link": "same"}
+            child = {
+                **like,
+                "account_id": account_id,
+                "username": f"child-{number}",
+                "parent_id": ann,
+                "link": "same",
+            }
             connection.execute(insert(credential).values({k: v for k, v in child.items() if k != "id"}))
     return ann
 
@@ -164,14 +171,19 @@ class Crash(Exception):
     """The process ends before its transaction."""
 
 
+def crashed(room: Room) -> None:
+    with room.database.writing() as connection:
+        parent_changed.expand(connection)
+        raise Crash
+
+
 def test_a_thousand_children_are_asked_once_each_whatever_happens_between_the_batches(room: Room) -> None:
     ann = many(room, 1000)
     room.change(ann)
     batches = 0
     while True:
-        with pytest.raises(Crash), room.database.writing() as connection:
-            parent_changed.expand(connection)
-            raise Crash
+        with pytest.raises(Crash):
+            crashed(room)
         if not expand(room):
             break
         batches += 1

@@ -197,7 +197,9 @@ def drain(room: Room, conduct: object, rounds: int = 200) -> None:
     with ThreadPoolExecutor(THREADS) as pool:
         for _ in range(rounds):
             with room.database.writing() as connection:
-                connection.execute(update(operation).where(operation.c.lease_until.is_(None)).values(due=now() - 1))
+                connection.execute(
+                    update(operation).where(operation.c.lease_until.is_(None)).values(due=now() - 1)
+                )
             with room.database.reading() as connection:
                 waiting = [each.id for each in due(connection, 1000)]
             if not waiting:

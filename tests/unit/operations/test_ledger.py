@@ -23,7 +23,9 @@ def record(room: Room, claimed: Claim, number: int) -> Record:
     own = claimed.credential
     sealed = seal(Secret(f"candidate-{number}"), public, own.context(number))
     names = (own.authority, own.account, own.slot)
-    return Record(Kind.CANDIDATE, claimed.incarnation, claimed.epoch, *names, number, sealed, key_id(public), 1.0)
+    return Record(
+        Kind.CANDIDATE, claimed.incarnation, claimed.epoch, *names, number, sealed, key_id(public), 1.0
+    )
 
 
 def sent(room: Room, name: str = "ann") -> Claim:
@@ -95,9 +97,18 @@ def test_every_obstacle_refuses_the_first_sending(room: Room, obstacle: str) -> 
 
 @pytest.mark.parametrize(
     ("obstacle", "permitted"),
-    [("canceled", False), ("engine", False), ("template", False), ("restored", False), ("device", True), ("expired", True)],
+    [
+        ("canceled", False),
+        ("engine", False),
+        ("template", False),
+        ("restored", False),
+        ("device", True),
+        ("expired", True),
+    ],
 )
-def test_sending_again_needs_the_template_and_no_stop_for_all(room: Room, obstacle: str, permitted: bool) -> None:
+def test_sending_again_needs_the_template_and_no_stop_for_all(
+    room: Room, obstacle: str, permitted: bool
+) -> None:
     claimed = sent(room)
     _put(room, claimed, obstacle)
     assert room.ledger().marked(claimed, 2, []) is permitted

@@ -179,7 +179,9 @@ def test_eight_who_ask_at_once_share_one_operation(room: Room) -> None:
 
     def one(number: int) -> int:
         with room.database.writing() as connection:
-            return ask_for(connection, Ask(ann, Action.CHANGE_SECRET, f"person-{number}", "manual")).operation_id
+            return ask_for(
+                connection, Ask(ann, Action.CHANGE_SECRET, f"person-{number}", "manual")
+            ).operation_id
 
     with ThreadPoolExecutor(8) as pool:
         assert len(set(pool.map(one, range(40)))) == 1

@@ -1,4 +1,4 @@
-"""The database is an older copy: what the journals know comes back, and a person looks before changes go on."""
+"""The database is an older copy: the journals bring back what it lacks, and changes wait for a person."""
 
 from __future__ import annotations
 

@@ -98,7 +98,7 @@ class Task:
     def __init__(self) -> None:
         self.sent: list[Any] = []
 
-    def apply_async(self, arguments: tuple[int], retry: bool) -> None:
+    def apply_async(self, arguments: tuple[int], retry: bool) -> None:  # noqa: ARG002 - Celery's word
         self.sent.append(arguments)
 
 
