@@ -11,7 +11,7 @@ class SecretMisuse(TypeError):
 
 
 class Secret:
-    """Holds one secret text. `reveal()` is the only way to the value, so that every use can be found by name."""
+    """Holds one secret text. `reveal()` is the only way to the value, so every use can be found by name."""
 
     __slots__ = ("_text",)
 

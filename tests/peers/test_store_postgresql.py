@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import inspect, make_url, text
 
-from engine.record import chain, export
+from engine.record import chain, verification
 from engine.store.database import Database, StoreUnavailable
 from engine.store.upgrade import LOCK, check_schema, upgrade
 from tests.peers.postgres import PostgresServer
@@ -51,7 +51,7 @@ class TestStoreOnPostgresql(StoreSuite):
         entries = [json.loads(line) for line in exported(database)[1:]]
         assert first < second
         assert [(entry["sequence"], entry["id"]) for entry in entries] == [(1, second), (2, first)]
-        assert export.verify(exported(database)).whole
+        assert verification.verify(exported(database)).whole
 
     def test_writers_do_not_wait_for_an_appender(self, database: Database) -> None:
         write_entries(database, 3)
@@ -59,7 +59,7 @@ class TestStoreOnPostgresql(StoreSuite):
             assert chain.append(appending) == 3
             write_entries(database, 2)
         seal_all(database)
-        assert export.verify(exported(database)).sealed == 5
+        assert verification.verify(exported(database)).sealed == 5
 
     def test_a_server_that_is_down_is_said_to_be_unavailable(
         self, database: Database, postgres: PostgresServer
@@ -76,7 +76,7 @@ class TestStoreOnPostgresql(StoreSuite):
             postgres.start()
         write_entries(database, 1)
         seal_all(database)
-        assert export.verify(exported(database)).sealed == 2
+        assert verification.verify(exported(database)).sealed == 2
 
     def test_a_transaction_that_the_server_crashes_in_is_not_kept(
         self, database: Database, postgres: PostgresServer
