@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -100,7 +99,6 @@ class Ended:
 
 def run(given: Given, *, dry: bool) -> Ended:
     """Drive the template. Raises CommandFailed for what is wrong before anything was touched."""
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a crash must not write secrets to a file
     try:
         file = parse_file(
             _content(given.file), given.file.name, executor=given.executor, action=Action.CHANGE_SECRET

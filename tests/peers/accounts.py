@@ -32,6 +32,7 @@ class LocalAccounts:
         _remove_abandoned()
         self.run_id = f"kt{secrets.token_hex(3)}"
         self._sudo_rules: list[str] = []
+        self._names: set[str] = set()
 
     def add(
         self,
@@ -48,6 +49,9 @@ class LocalAccounts:
         `NOPASSWD: /usr/bin/passwd kt123456_app`. Raises AccountCommandFailed.
         """
         name = f"{self.run_id}_{suffix}"
+        if name in self._names:  # another test had the same idea
+            name += f"_{len(self._names)}"
+        self._names.add(name)
         if len(name) > NAME_LENGTH:
             raise ValueError(f"{name} has more than {NAME_LENGTH} characters; choose a shorter suffix")
         _run(["useradd", "-m", "-s", shell, "-c", f"{MARK} {os.getpid()}", name])

@@ -16,6 +16,13 @@ from engine.cli.client import Client
 from engine.cli.frame import Shared
 from engine.cli.main import main
 
+
+@pytest.fixture(autouse=True)
+def core_limit_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`main` lowers it for good, here for all tests that follow in this process."""
+    monkeypatch.setattr("resource.setrlimit", lambda *_: None)
+
+
 Answer = Any | Exception | Callable[[Any], Any]
 
 
