@@ -13,6 +13,7 @@ from engine.operations.models import operation, shared_lease
 from engine.operations.requests import Ask, insert_operation
 from engine.operations.states import OperationState
 from engine.store.clock import now
+from engine.store.models import engine_state
 from engine.vault.journal import JournalView
 from engine.vault.keys import ZoneKeys
 from engine.vault.restored import Recovery, in_doubt_after_restore, recover
@@ -21,6 +22,7 @@ from engine.vault.restored import Recovery, in_doubt_after_restore, recover
 def resume(connection: Connection, keys: ZoneKeys, view: JournalView, actor: str) -> Recovery:
     """End every lease and try, bring back what only the journals know, verify it after a restore."""
     _end_leases(connection)
+    _believe_the_clock(connection)
     budget.abandoned(connection)
     recovery = recover(connection, keys, view)
     if recovery.restored:
@@ -49,6 +51,12 @@ def _look_again(connection: Connection, credential_ids: list[int]) -> None:
         .where(mine, operation.c.state == OperationState.IN_DOUBT)
         .values(due=now(), needs_person=False, refused=[], reply=None)
     )
+
+
+def _believe_the_clock(connection: Connection) -> None:
+    """A clock that once ran ahead would stop all claims until it is reached; no lease is left that
+    could suffer."""
+    connection.execute(update(engine_state).values(clock_high=now()))
 
 
 def _end_leases(connection: Connection) -> None:

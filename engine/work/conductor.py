@@ -173,9 +173,8 @@ class _Run:
         parent_version = claim.parent.number if claim.parent else None
         try:
             self._c.ledger.journaled(claim, record, replaces, parent_version)
-        except (
-            NumberTaken
-        ):  # by a secret that a person stored at this moment; the record is one more to probe
+        except NumberTaken:
+            # By a secret that a person stored at this moment; the record stays as one more to probe.
             return self._journal(replaces)
         self._c.at("mark_committed.before")
         try:

@@ -45,6 +45,17 @@ def test_a_restart_brings_nothing_back_that_is_there(room: Room) -> None:
     assert (found.restored, found.imported) == (False, [])
 
 
+def test_a_restart_believes_a_clock_that_once_ran_ahead(room: Room) -> None:
+    ann = room.account("ann")
+    with room.database.writing() as connection:
+        connection.execute(update(engine_state).values(clock_high=engine_state.c.clock_high + 86_400.0))
+    operation_id = room.ask(ann, Action.CHANGE_SECRET).operation_id
+    with pytest.raises(NotClaimed, match="went backwards"):
+        room.claim(operation_id)
+    started(room)
+    assert room.claim(operation_id).operation_id == operation_id
+
+
 def test_what_the_copy_lacks_comes_back_and_is_verified(room: Room) -> None:
     ann = room.account("ann")
     room.change(ann)
