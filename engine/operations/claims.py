@@ -85,8 +85,14 @@ class Claim:
 
     @property
     def connecting(self) -> frozenset[int]:
-        """The accounts whose secrets a login for the change tries."""
-        return frozenset({self.logs_in, *self._jumps})
+        """The accounts whose secrets a login tries; `su` takes on another account's rights after it."""
+        return frozenset({self.logs_in, *self._jumps, *self.becoming})
+
+    @property
+    def becoming(self) -> frozenset[int]:
+        """The account whose rights are taken on, unless it is the one that logs in."""
+        become = self.logins.get("become")
+        return frozenset() if become is None else frozenset({become.credential.account_id}) - {self.logs_in}
 
     @property
     def proving(self) -> frozenset[int]:
@@ -245,8 +251,8 @@ def _charge(
 
 def _charged(logs_in: CredentialRef, others: Mapping[str, CredentialRef]) -> list[int]:
     """Whose secrets the way to the target and the login there cost a try, in the order of the locks."""
-    jump = others.get("jump")
-    return sorted({logs_in.account_id, *([] if jump is None else [jump.account_id])})
+    tried = {other.account_id for role, other in others.items() if role in ("jump", "become")}
+    return sorted({logs_in.account_id, *tried})
 
 
 def _roles(row: Row[Any]) -> dict[str, int]:

@@ -224,15 +224,23 @@ class _Run:
     def _prepared(self, report: Report) -> p.Event:
         self._steps.append(report)
         if report.outcome is not Outcome.UNKNOWN:  # which may hide a refusal, and so stays in flight
-            opened = _LOGGED_IN.get(report.outcome, True)
-            self._ended({self._claim.logs_in}, opened)
-            self._ended(self._claim.connecting - {self._claim.logs_in}, None if opened is None else True)
+            self._logged_in(report)
         if report.outcome is not Outcome.OK:
             return self._not_connected(report.outcome, report.message)
         status = report.facts.get("status", "usable")
         if status in ("locked", "no_password") and self._claim.facts.goal is p.Goal.CHANGE:
             return self._not_connected(Outcome.ACCOUNT_DISABLED, f"the account is {status} and is left so")
         return self._identified(report.facts.get("identity"))
+
+    def _logged_in(self, report: Report) -> None:
+        """Whose try opened. Once a section has run, the login itself did, and a refusal is that of `su`."""
+        claim = self._claim
+        opened = _LOGGED_IN.get(report.outcome, True)
+        took_on = bool(claim.becoming and report.steps)
+        self._ended(claim.becoming, opened if took_on else None)
+        self._ended({claim.logs_in}, True if took_on else opened)
+        jumps = claim.connecting - claim.becoming - {claim.logs_in}
+        self._ended(jumps, None if opened is None and not took_on else True)
 
     def _identified(self, identity: str | None) -> p.Event:
         """The account's own id must be the one on record: a deleted and recreated account is another one."""

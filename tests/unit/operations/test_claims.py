@@ -281,6 +281,13 @@ def test_a_jump_hosts_account_is_charged_too(room: Room) -> None:
     assert room.account_of(jump).in_flight == 1
 
 
+def test_an_account_whose_rights_are_taken_on_is_charged_too(room: Room) -> None:
+    boss, other = room.admin(), room.account("root")
+    ann = room.account("ann", auth="boss@box", become="root@box")
+    room.claim(room.ask(ann).operation_id)
+    assert [room.account_of(each).in_flight for each in (boss, other, ann)] == [1, 1, 0]
+
+
 def test_a_jump_host_without_its_secret_is_not_left_out_of_the_way(room: Room) -> None:
     jump = room.account("jump")
     room.device("inside")

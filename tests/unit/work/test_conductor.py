@@ -234,6 +234,32 @@ def test_a_lockout_at_the_login_is_waited_for(room: Room) -> None:
     assert room.account_of(ann).failures == 1, "it was no login that opened"
 
 
+class RefusedBySu(InProcess):
+    """The login opens, and `su` refuses the other account's secret."""
+
+    def open(self, job: Job) -> SessionPort:
+        session = super().open(job)
+        su = StepRecord(1, "dialogue su", Outcome.BAD_LOGIN, 1)
+        session.prepare = lambda: Report(Outcome.BAD_LOGIN, "Authentication failure", {}, (su,))  # type: ignore[method-assign]
+        return session
+
+
+def test_a_refusal_by_su_is_counted_for_the_account_whose_rights_were_wanted(room: Room) -> None:
+    boss, other = room.admin(), room.account("root")
+    ann = room.account("ann", auth="boss@box", become="root@box")
+    assert room.work(room.ask(ann).operation_id, sessions=RefusedBySu()) == "failed"
+    counted = [(room.account_of(each).failures, room.account_of(each).in_flight) for each in (boss, other)]
+    assert counted == [(0, 0), (1, 0)]
+
+
+def test_an_account_whose_rights_were_taken_on_has_its_window_cleared(room: Room) -> None:
+    other = room.account("root")
+    room.admin()
+    ann = room.account("ann", auth="boss@box", become="root@box")
+    assert room.work(room.ask(ann).operation_id) == "succeeded"
+    assert room.account_of(other).in_flight == 0
+
+
 def no_such_tag(*arguments: object) -> Job:
     raise TemplateError(3, "no such tag")
 
