@@ -193,6 +193,15 @@ SHIPPED: Final = (
             Action.DEACTIVATE: "linux-lock-by-sudoer",
         },
     ),
+    # A key logs in and is proven; changing it comes with the templates for authorized_keys.
+    Profile(
+        name="linux-ssh-key",
+        executor="ssh",
+        service="ssh",
+        templates={},
+        match=Match(kind=CredentialKind.SSH_KEY),
+        lockout_threshold=_LINUX_THRESHOLD,
+    ),
     _shipped("fake-own", "fake", LoginAs.SELF, {Action.CHANGE_SECRET: "fake-own-password"}),
     _shipped("fake-by-admin", "fake", LoginAs.OTHER, {Action.CHANGE_SECRET: "fake-by-admin"}),
 )

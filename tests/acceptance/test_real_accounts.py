@@ -80,7 +80,7 @@ def test_root_changes_a_password_after_a_login_by_key(site: Site, by_key: tuple[
     root_before = site.accounts.shadow_hash("root")
     device = site.device(server)
     add = (*ADD, f"root@{device}", "--kind", "ssh_key", *FROM_INPUT)
-    assert site.engine.ask(*add, stdin=pem)["state"] == "unverified"
+    assert site.engine.ask(*add, "--enable", stdin=pem)["state"] == "managed", "its login proved the key"
     user = site.account("app", "whatever it was")
     # Nobody knows its password, so there is nothing to prove; who resets it needs none.
     done = site.engine.run(*ADD, f"{user}@{device}", "--auth", f"root@{device}", "--enable", "--json")

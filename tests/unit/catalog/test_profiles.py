@@ -125,5 +125,10 @@ def test_a_profile_that_makes_no_sense_is_refused(wrong: dict[str, object]) -> N
 
 def test_no_two_shipped_profiles_can_tie() -> None:
     for one, other in itertools.combinations(SHIPPED, 2):
-        assert (one.service, one.login) != (other.service, other.login)
-        assert Action.CHANGE_SECRET in one.templates
+        assert (one.service, one.login, one.match.kind) != (other.service, other.login, other.match.kind)
+
+
+def test_every_shipped_profile_for_passwords_changes_them() -> None:
+    for profile in SHIPPED:
+        changes = Action.CHANGE_SECRET in profile.templates
+        assert changes == (profile.match.kind is CredentialKind.PASSWORD)
