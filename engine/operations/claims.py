@@ -104,11 +104,6 @@ class Claim:
     def _jumps(self) -> list[int]:
         return [login.credential.account_id for role, login in self.logins.items() if role == "jump"]
 
-    @property
-    def budget(self) -> Budget:
-        """The account's own."""
-        return self.budgets[self.credential.account_id]
-
 
 UNPLANNABLE = (KeyturnError, TemplateError, ExecutorUnavailable)
 """What `plan_for` raises: since the operation was asked for, a profile, policy or template has gone or
