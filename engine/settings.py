@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError
 
 CONFIG_FILE = "keyturn.toml"
 
@@ -27,6 +30,35 @@ class Settings(BaseSettings):
     journal: Path | None = Field(
         default=None, description="directory of the escrow journal; best on another volume"
     )
+    database: str | None = Field(
+        default=None,
+        description="URL of PostgreSQL without its password; else SQLite in `data`",
+    )
+    database_password_file: Path | None = None
+    broker: str | None = Field(
+        default=None,
+        description="URL of Redis or RabbitMQ without its password; else one process",
+    )
+    broker_password_file: Path | None = None
+    acknowledge: Literal["early", "late"] = Field(
+        default="early",
+        description="when the broker forgets a message: when it is taken, or done",
+    )
+    metrics: str | None = Field(
+        default=None, description="HOST:PORT where metrics and health are served, to whoever can reach it"
+    )
+    reachable_targets: Literal["refuse", "tolerate"] = Field(
+        default="refuse", description="what an API process does that finds out that it could reach a target"
+    )
+    callback_hosts: tuple[str, ...] = Field(
+        default=(), description="hosts that requesters may name in callbacks; no others are called"
+    )
+    heartbeat: float = Field(
+        default=60.0, gt=0, description="how often receivers hear that the engine lives; silence is an alarm"
+    )
+    keep_transcripts: float = Field(default=90.0, gt=0, description="days")
+    keep_operations: float = Field(default=400.0, gt=0, description="days after their end")
+    keep_notices: float = Field(default=30.0, gt=0, description="days; undelivered ones are kept longer")
     threads: int = Field(default=8, ge=1, le=64, description="operations that one worker runs at a time")
     tick: float = Field(
         default=1.0, gt=0, description="how often due operations and lost leases are looked for"
@@ -42,8 +74,30 @@ class Settings(BaseSettings):
     )
 
     @property
-    def database_url(self) -> str:
-        return f"sqlite:///{self.data / 'keyturn.sqlite'}"
+    def database_url(self) -> URL:
+        """The URL that opens the database. Printing it hides the password. Raises OSError for its file."""
+        if self.database is None:
+            return make_url(f"sqlite:///{self.data / 'keyturn.sqlite'}")
+        return make_url(self.database).set(password=_first_line(self.database_password_file))
+
+    @property
+    def broker_url(self) -> str:
+        """What Celery connects to: never print it. Raises OSError for the password's file."""
+        if self.broker is None:
+            return "memory://"
+        url = make_url(self.broker).set(password=_first_line(self.broker_password_file))
+        return url.render_as_string(hide_password=False)
+
+    @field_validator("database", "broker")
+    @classmethod
+    def _without_password(cls, given: str | None) -> str | None:
+        try:
+            password = None if given is None else make_url(given).password
+        except ArgumentError:
+            raise ValueError("this is no URL; write SCHEME://USER@HOST:PORT/NAME") from None
+        if password is not None:
+            raise ValueError("leave the password out of the URL and name its file: …_password_file")
+        return given
 
     @property
     def keys(self) -> Path:
@@ -65,3 +119,7 @@ class Settings(BaseSettings):
         data = init_settings().get("data") or env_settings().get("data")
         toml = Path(data) / CONFIG_FILE if data else Path(CONFIG_FILE)
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml)
+
+
+def _first_line(path: Path | None) -> str | None:
+    return None if path is None else path.read_text().partition("\n")[0]

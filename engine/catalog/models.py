@@ -128,3 +128,21 @@ credential = Table(
     partial_index("uq_credential_identifier", "identifier", where="identifier IS NOT NULL"),
     Index("ix_credential_parent", "parent_id"),
 )
+
+# Worker processes, as they report themselves at each tick; a row stays until its process is long gone.
+worker = Table(
+    "worker",
+    metadata,
+    identity(),
+    Column("name", String(128), nullable=False, unique=True),  # owns leases under it
+    reference("zone_id", "zone"),
+    Column("host", String(255), nullable=False),
+    Column("release", String(32), nullable=False),
+    Column("threads", Integer, nullable=False),
+    Column("busy", Integer, nullable=False, default=0),  # operations at work at the last beat
+    Column("draining", Boolean, nullable=False, default=False),
+    moment("started"),
+    moment("beat"),
+    moment("stopped", nullable=True),
+    Index("ix_worker_zone", "zone_id"),
+)

@@ -56,6 +56,7 @@ operation = Table(
     partial_index(
         "ix_operation_due", "due", where="state IN ('scheduled', 'running', 'in_doubt')", unique=False
     ),
+    partial_index("ix_operation_finished", "finished", where="finished IS NOT NULL", unique=False),
     Index("ix_operation_credential", "credential_id", "id"),
 )
 
@@ -107,6 +108,7 @@ attempt = Table(
     moment("started"),
     moment("finished", nullable=True),
     UniqueConstraint("operation_id", "epoch"),
+    partial_index("ix_attempt_transcript", "finished", where="transcript IS NOT NULL", unique=False),
 )
 
 # An operation holds one on every credential that it logs in with; changing one of those waits.

@@ -19,11 +19,9 @@ _CALLBACKS = (
 def tell(
     connection: Connection, operation_id: int, name: str, state: str, outcome: str | None = None
 ) -> None:
-    """Queue the notice of a state, and one for each requester that gave a callback. `name` is the
-    credential's."""
+    """Queue the notice of a state, for each requester's callback too. `name` is the credential's."""
     which = {"which": operation_id}
     action = connection.execute(_ACTION, which).scalar_one()
     payload = {"credential": kept(name), "action": action, "state": state, "outcome": outcome}
-    outbox.notice(connection, f"operation.{state}", payload, operation_id)
-    for callback in connection.execute(_CALLBACKS, which).scalars().all():
-        outbox.notice(connection, "operation.requester", payload, operation_id, callback)
+    callbacks = connection.execute(_CALLBACKS, which).scalars().all()
+    outbox.notice(connection, f"operation.{state}", payload, operation_id, callbacks)

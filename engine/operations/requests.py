@@ -229,7 +229,9 @@ def _remember(connection: Connection, ask: Ask, operation_id: int, name: str, *,
     if insert_unless_there(connection, request, values, ["requester", "idempotency_key"], KEYED) is None:
         raise KeyReused(ANOTHER)
     payload = {"credential": name, "action": ask.action.value, "state": "accepted", "trigger": ask.trigger}
-    outbox.notice(connection, "operation.accepted", payload, operation_id, ask.callback)
+    outbox.notice(
+        connection, "operation.accepted", payload, operation_id, [ask.callback] if ask.callback else []
+    )
 
 
 def _allowed(connection: Connection, ask: Ask, row: Row[Any]) -> None:

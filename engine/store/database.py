@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, select
+from sqlalchemy import URL, Connection, Engine, create_engine, event, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -24,7 +24,7 @@ class StoreUnavailable(Exception):
 class Database:
     """Transactions over one database. Thread-safe; after a fork make a new one."""
 
-    def __init__(self, url: str, **options: Any) -> None:
+    def __init__(self, url: str | URL, **options: Any) -> None:
         self.engine: Engine = create_engine(make_url(url), **options)
         if self.engine.dialect.name == "sqlite":
             event.listen(self.engine, "connect", _prepare_sqlite)

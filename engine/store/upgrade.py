@@ -8,7 +8,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, column, select, table, text
+from sqlalchemy import Connection, TableClause, column, select, table, text, update
 
 from engine.store.clock import now
 from engine.store.database import Database
@@ -16,13 +16,17 @@ from engine.store.models import SINGLE_ROW, engine_state
 
 LOCK = 0x6B74_7363_6865_6D61  # PostgreSQL's advisory lock; any number that all versions share
 
-# The table is the record room's, which stands above this one; a chain begins with 64 zeros.
+# These tables are the record room's, which stands above this one; a chain begins with 64 zeros.
 _audit_chain = table("audit_chain", column("id"), column("sequence"), column("hash"))
-_BEGINNING = {"id": SINGLE_ROW, "sequence": 0, "hash": "0" * 64}
+_outbox_head = table("outbox_head", column("id"), column("sequence"))
+_BEGINNINGS: tuple[tuple[TableClause, dict[str, int | str]], ...] = (
+    (_audit_chain, {"id": SINGLE_ROW, "sequence": 0, "hash": "0" * 64}),
+    (_outbox_head, {"id": SINGLE_ROW, "sequence": 0}),
+)
 
 
 class SchemaTooNew(Exception):
-    """A newer version has used this database. Nothing was changed; install that version or a later one."""
+    """A newer version has upgraded this database, and this one must not work on it any more."""
 
 
 class SchemaTooOld(Exception):
@@ -39,28 +43,42 @@ def upgrade(database: Database) -> None:
     with database.writing() as connection:
         _exclude_others(connection)
         config = _config(connection)
-        _pending(connection, config)
+        if _newer(connection, config):
+            return
         command.upgrade(config, "head")
-        _seed(connection)
+        seed(connection)
 
 
 def check_schema(database: Database) -> None:
-    """Raises SchemaTooNew, SchemaTooOld, StoreUnavailable; changes nothing."""
+    """Whether this code may work on the database: on its own schema, or on a newer one that says so.
+
+    Raises SchemaTooNew, SchemaTooOld, StoreUnavailable; changes nothing.
+    """
     with database.reading() as connection:
-        if _pending(connection, _config(connection)):
-            raise SchemaTooOld("the database's schema is older than this version; back it up and upgrade it")
+        config = _config(connection)
+        if _newer(connection, config):
+            return
+        scripts = ScriptDirectory.from_config(config)
+        if set(MigrationContext.configure(connection).get_current_heads()) != set(scripts.get_heads()):
+            raise SchemaTooOld(
+                "the database's schema is older than this version; back it up, then `keyturn migrate`"
+            )
 
 
-def _pending(connection: Connection, config: Config) -> bool:
+def _newer(connection: Connection, config: Config) -> bool:
+    """Whether the schema is newer than this code and may be worked on all the same. Raises SchemaTooNew."""
     scripts = ScriptDirectory.from_config(config)
-    known = {script.revision for script in scripts.walk_revisions()}
     applied = set(MigrationContext.configure(connection).get_current_heads())
-    if not applied <= known:
+    unknown = applied - {script.revision for script in scripts.walk_revisions()}
+    if not unknown:
+        return False
+    oldest = connection.execute(select(engine_state.c.supports)).scalar()
+    if not oldest or oldest > max(scripts.get_heads()):
         raise SchemaTooNew(
-            f"the database's schema ({', '.join(applied - known)}) is newer than this version knows; "
+            f"the database's schema ({', '.join(unknown)}) is newer than this version can work on; "
             "install the version that upgraded it, or a later one"
         )
-    return applied != set(scripts.get_heads())
+    return True
 
 
 def _config(connection: Connection) -> Config:
@@ -74,9 +92,15 @@ def _exclude_others(connection: Connection) -> None:
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
 
 
-def _seed(connection: Connection) -> None:
+def seed(connection: Connection) -> None:
+    """The rows without which nothing runs, as far as they are not there."""
     if connection.execute(select(engine_state.c.id)).first() is None:
         state = engine_state.insert().values(id=SINGLE_ROW, incarnation=secrets.token_hex(16))
         connection.execute(state.values(clock_high=now()))
-    if connection.execute(select(_audit_chain.c.id)).first() is None:
-        connection.execute(_audit_chain.insert().values(_BEGINNING))
+    unnamed = update(engine_state).where(engine_state.c.installation == "")
+    connection.execute(unnamed.values(installation=secrets.token_hex(8)))
+    head = ScriptDirectory.from_config(_config(connection)).get_revision("head")
+    connection.execute(update(engine_state).values(supports=head.module.supports))
+    for beginning, row in _BEGINNINGS:
+        if connection.execute(select(beginning.c.id)).first() is None:
+            connection.execute(beginning.insert().values(row))

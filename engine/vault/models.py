@@ -18,6 +18,7 @@ secret_version = Table(
     Column("sealed", LargeBinary, nullable=False),
     Column("key_id", String(64), nullable=False),
     Column("digest", String(32), nullable=False),  # of the escrow journal's record of it
+    Column("sealed_as", Integer),  # the number it was sealed as, where a restore gave it another
     Column("parent_version", Integer),  # of a `same` child: the parent's version that this one is
     Column("proof", String(16)),  # kind of proof, once shown
     moment("created"),
@@ -43,4 +44,21 @@ reveal_request = Table(
     Column("sealed", LargeBinary),  # the answer
     Column("refused", String(500)),
     moment("expires"),
+)
+
+# One version re-sealed for another zone, whose worker asked: for a link across zones. A worker of the
+# version's own zone fills it; `refused` says why not.
+handover = Table(
+    "handover",
+    metadata,
+    identity(),
+    reference("credential_id", "credential"),
+    Column("number", Integer, nullable=False),
+    reference("zone_id", "zone"),  # that it is for
+    reference("operation_id", "operation"),  # that needs it
+    Column("sealed", LargeBinary),
+    Column("refused", String(500)),
+    moment("created"),
+    UniqueConstraint("credential_id", "number", "zone_id"),
+    partial_index("ix_handover_wanted", "id", where="sealed IS NULL AND refused IS NULL", unique=False),
 )

@@ -31,7 +31,7 @@ from engine.record import chain
 from engine.store.database import Database
 from engine.store.metadata import metadata
 from engine.store.models import engine_state
-from engine.store.upgrade import _seed
+from engine.store.upgrade import seed
 from engine.templating import store as template_store
 from engine.vault.journal import JournalWriter
 from engine.vault.keys import FileKeys
@@ -56,7 +56,7 @@ class Scene:
         Path(JOURNAL).mkdir(mode=0o700)
         metadata.create_all(database.engine)
         with database.writing() as connection:
-            _seed(connection)
+            seed(connection)
             ensure_zone(connection, ACTOR, "default", public.public_bytes_raw())
             ensure_shipped_policies(connection, ACTOR)
             template_store.sync(connection, ACTOR)

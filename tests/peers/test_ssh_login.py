@@ -151,20 +151,20 @@ def test_a_changed_host_key_is_named_before_anybody_logs_in(sshd: SshServer) -> 
 
 def test_an_unknown_host_key_is_not_trusted(sshd: SshServer) -> None:
     target = replace(at(sshd), host_keys=())
-    assert refusal(target, password("somebody", "x")).outcome is Outcome.UNTRUSTED_HOST
+    assert refusal(target, password("somebody", "no password of anybody")).outcome is Outcome.UNTRUSTED_HOST
     assert prove(target, password("somebody", "secret-word")).verdict is Verdict.UNKNOWN
 
 
 def test_a_server_without_a_key_of_the_pinned_type_is_not_trusted(sshd: SshServer) -> None:
     rsa = "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAAAgQ"
     target = replace(at(sshd), host_keys=(rsa + "=" * (-len(rsa.split()[1]) % 4),))
-    assert refusal(target, password("somebody", "x")).outcome is Outcome.UNTRUSTED_HOST
+    assert refusal(target, password("somebody", "no password of anybody")).outcome is Outcome.UNTRUSTED_HOST
 
 
 @pytest.mark.parametrize("line", ["", "ssh-ed25519", "ssh-ed25519 !!!", "ssh-dss AAAA"])
 def test_a_pinned_key_that_cannot_be_used_is_not_trusted(sshd: SshServer, line: str) -> None:
     target = replace(at(sshd), host_keys=(line,))
-    assert refusal(target, password("somebody", "x")).outcome is Outcome.UNTRUSTED_HOST
+    assert refusal(target, password("somebody", "no password of anybody")).outcome is Outcome.UNTRUSTED_HOST
 
 
 def test_any_host_key_is_accepted_from_this_machine_only(sshd: SshServer, accounts: LocalAccounts) -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Row, Table, insert, select, update
+from sqlalchemy import Row, Table, select, update
 
 from engine.catalog.credentials import NewCredential, add_credential
 from engine.catalog.devices import NewDevice, add_device
@@ -20,10 +19,11 @@ from engine.operations.claims import Claim
 from engine.operations.ledger import Ledger
 from engine.operations.models import operation, transition
 from engine.operations.requests import Ask, Requested, ask_for
-from engine.record.models import audit_chain, audit_entry, outbox
+from engine.record.models import audit_entry, delivery, outbox
 from engine.store.clock import now
 from engine.store.database import Database
 from engine.store.models import engine_state
+from engine.store.upgrade import seed
 from engine.templating import store as template_store
 from engine.vault.journal import JournalWriter
 from engine.vault.keys import FileKeys
@@ -49,10 +49,9 @@ class Room:
         self.keys = FileKeys(folder / "keys")
         public = self.keys.create("default")
         (folder / "journal").mkdir()
-        incarnation = secrets.token_hex(16)
         with database.writing() as connection:
-            connection.execute(insert(engine_state).values(id=1, incarnation=incarnation, clock_high=now()))
-            connection.execute(insert(audit_chain).values(id=1, sequence=0, hash="0" * 64))
+            seed(connection)
+            incarnation = connection.execute(select(engine_state.c.incarnation)).scalar_one()
             ensure_zone(connection, ACTOR, "default", public.public_bytes_raw())
             ensure_shipped_policies(connection, ACTOR)
             template_store.sync(connection, ACTOR)
@@ -194,8 +193,12 @@ class Room:
 
     def notices(self, operation_id: int, callback: str | None = None) -> list[str]:
         with self.database.reading() as connection:
-            which = (outbox.c.operation_id == operation_id, outbox.c.callback == callback)
-            rows = connection.execute(select(outbox.c.payload).where(*which).order_by(outbox.c.id)).scalars()
+            told = select(outbox.c.payload).where(outbox.c.operation_id == operation_id).order_by(outbox.c.id)
+            if callback is not None:
+                told = told.join(delivery, delivery.c.notice_id == outbox.c.id).where(
+                    delivery.c.url == callback
+                )
+            rows = connection.execute(told).scalars()
             return [str(payload.get("state")) for payload in rows]
 
 

@@ -106,12 +106,12 @@ def test_details_are_bounded(connection: Connection) -> None:
 
 @pytest.mark.parametrize(("value", "why"), UNKEEPABLE)
 def test_a_notice_is_as_strict(connection: Connection, value: Any, why: str) -> None:
-    calls: list[tuple[Any, ...]] = [("test", {"wrong": value}), (value, {}), ("test", {}, None, value)]
+    calls: list[tuple[Any, ...]] = [("test", {"wrong": value}), (value, {}), ("test", {}, None, [value])]
     for arguments in calls:
         with pytest.raises(NotRecordable, match=why) as caught:
             outbox.notice(connection, *arguments)
         assert CANARY not in str(caught.value)
-    assert outbox.due(connection, 10) == []
+    assert outbox.number(connection) == []
 
 
 def test_a_notice_needs_a_kind_that_fits(connection: Connection) -> None:
