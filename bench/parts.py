@@ -20,6 +20,7 @@ from engine.vault.sealing import Context, Purpose, open_sealed, seal
 from engine.work.app import WorkerThread, make_app, register
 from engine.work.bell import Bell
 from engine.work.conductor import Conductor
+from engine.work.names import queues
 from engine.work.worker import worker_name
 from executors.contract import Redactor, Secret
 
@@ -95,7 +96,7 @@ def _milliseconds(engine: Rig, names: Sequence[str]) -> Figures:
     """CPU of one thread by part; `child` is the fork server's tree."""
     spent: Counter[str] = Counter()
     settings = engine.settings
-    ledger = Ledger(engine.database, worker_name(), settings.lease, settings.margin)
+    ledger = Ledger(engine.database, worker_name(), settings.zone, settings.lease, settings.margin)
     sessions = Timed(engine.children, "speaking with the child", spent, frozenset({"open"}))
     conductor = Conductor(
         Timed(ledger, "database: claim to close", spent),  # type: ignore[arg-type]
@@ -143,15 +144,17 @@ def _each(call: Callable[[], object]) -> float:
 def _doorbell(rings: int) -> Figures:
     """A ring that leads to nothing: Celery's in-memory transport, its worker thread and pool."""
     done, answered = threading.Semaphore(0), 0
-    app = make_app("memory://", f"keyturn-bench-{os.getpid()}")
+    installation = f"bench-{os.getpid()}"
+    app = make_app("memory://", installation, queues(installation, "default"))
     register(app, lambda _: done.release(), lambda _: None)
-    bell, consumer = Bell(app), WorkerThread(app, 8)
+    bell, consumer = Bell(app, installation), WorkerThread(app, 8)
     consumer.start()
-    bell.ring(answered)
+    bell.start()
+    bell.ring(answered, "default")
     done.acquire(timeout=30)
     meter = Meter()
     for number in range(1, rings + 1):
-        bell.ring(number)
+        bell.ring(number, "default")
     for _ in range(rings):
         done.acquire(timeout=30)
     ringing = meter.spent()
@@ -159,6 +162,7 @@ def _doorbell(rings: int) -> Figures:
     time.sleep(1.0)
     idle = meter.spent()
     consumer.stop()
+    bell.stop()
     return {
         "ring_ms": ringing.client / rings,
         "per_second": rings / ringing.wall,

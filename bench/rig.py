@@ -48,7 +48,7 @@ class NotProven(Exception):
 
 
 class Rig:
-    """Like `engine.embedded`, without API and tick."""
+    """Like `engine.processes.embedded`, without API and tick."""
 
     def __init__(self, data: Path, children: ForkServer) -> None:
         self.settings = Settings(data=data)
@@ -65,7 +65,7 @@ class Rig:
         self.journal = JournalWriter(self.settings.journal_directory, incarnation)
         self.children = children
         self.helpers = _fork_servers()
-        self.worker = Worker(self.settings, self.database, self.keys, self.journal, children)
+        self.worker = Worker(self.settings, self.database, self.keys, self.journal, children, "bench")
         self._credentials: dict[str, int] = {}
 
     def device(self, name: str, address: str, ports: Mapping[str, int], host_key: str | None = None) -> None:

@@ -47,6 +47,14 @@ class Settings(BaseSettings):
     metrics: str | None = Field(
         default=None, description="HOST:PORT where metrics and health are served, to whoever can reach it"
     )
+    pepper: Path | None = Field(
+        default=None, description="file that keys the hashes of tokens, the same for all API processes"
+    )
+    tls_certificate: Path | None = Field(default=None, description="PEM file, with the chain, of the API")
+    tls_key: Path | None = None
+    plaintext: Literal["refuse", "tolerate"] = Field(
+        default="refuse", description="whether the API listens beyond loopback without TLS, behind a proxy"
+    )
     reachable_targets: Literal["refuse", "tolerate"] = Field(
         default="refuse", description="what an API process does that finds out that it could reach a target"
     )
@@ -98,6 +106,10 @@ class Settings(BaseSettings):
         if password is not None:
             raise ValueError("leave the password out of the URL and name its file: …_password_file")
         return given
+
+    @property
+    def pepper_path(self) -> Path:
+        return self.pepper or self.data / "pepper"
 
     @property
     def keys(self) -> Path:

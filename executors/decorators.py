@@ -19,6 +19,7 @@ from executors.contract import (
     Proof,
     ProofPlan,
     Report,
+    Reusable,
     Section,
     Target,
     Transcript,
@@ -77,6 +78,9 @@ class _AroundConnection:
             section.value, self._transcript, lambda: self._inner.run(program, section, values)
         )
 
+    def at_rest(self) -> bool:
+        return isinstance(self._inner, Reusable) and self._inner.at_rest()
+
     def close(self) -> None:
         self._inner.close()
 
@@ -114,10 +118,10 @@ class Bounded(Around):
 
     def __init__(self, inner: Executor, deadline: float) -> None:
         super().__init__(inner)
-        self._deadline = deadline
+        self.deadline = deadline
 
     def guard(self, verb: str, transcript: Transcript, call: Callable[[], T]) -> T:  # noqa: ARG002 - the hook
-        if boottime() >= self._deadline:
+        if boottime() >= self.deadline:
             raise Failure(Outcome.TIMEOUT, f"the deadline passed before {verb} began; nothing of it was done")
         return call()
 

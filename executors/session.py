@@ -22,6 +22,7 @@ from executors.contract import (
     ProofPlan,
     Redactor,
     Report,
+    Reusable,
     Secret,
     Section,
     Target,
@@ -61,11 +62,21 @@ class Session:
     def __init__(self, executor: Executor, job: Job) -> None:
         self._job = job
         self._executor = Bounded(Traced(Redacted(executor)), boottime() + job.deadline)
-        self._secrets = list(_secrets_of(job))
+        self._secrets = list(_secrets_of(job))  # of all jobs: a target may repeat what an earlier one said
         self._transcript = Transcript(self._secrets)
         self._proofs: list[Transcript] = []
         self._program: Program | None = None
         self._connection: Connection | None = None
+        self._ahead: Program | None = None  # to be prepared over the connection of the job before
+        self._changed = self._proven = False  # the job at hand
+
+    def proceed(self, job: Job) -> bool:
+        """Go on with another job over the connection of the last one, if that ended in a proven change.
+
+        False: nothing was done, and this session is good for nothing but `close`. Whether the connection
+        still works shows the next `prepare`, which reads the status over it and does not log in.
+        """
+        return self._typed(lambda: self._proceed(job)).outcome is Outcome.OK
 
     def prepare(self) -> Report:
         """Parse, check that every line can be rendered, log in, read the status. Changes nothing."""
@@ -73,11 +84,15 @@ class Session:
 
     def apply(self) -> Report:
         """Run the change section once."""
-        return self._typed(lambda: self._run(Section.CHANGE))
+        report = self._typed(lambda: self._run(Section.CHANGE))
+        self._changed, self._proven = report.outcome is Outcome.OK, False
+        return report
 
     def persist(self) -> Report:
         """Save what was proven; OK where the program has nothing to save."""
-        return self._typed(lambda: self._run(Section.PERSIST))
+        report = self._typed(lambda: self._run(Section.PERSIST))
+        self._proven = self._proven and report.outcome is Outcome.OK
+        return report
 
     def status(self) -> Report:
         """Read the status again; OK without facts where the program has no such section."""
@@ -93,7 +108,9 @@ class Session:
             return Report(Outcome.OK)
 
         report = self._typed(attempt)
-        return found[0] if found else Proof(Verdict.UNKNOWN, plan.kind, report.message)
+        proof = found[0] if found else Proof(Verdict.UNKNOWN, plan.kind, report.message)
+        self._proven = self._changed and proof.verdict is Verdict.OPENS
+        return proof
 
     def transcript(self) -> str:
         """Everything said so far. Redacted as one text with every secret the session has held by now."""
@@ -122,15 +139,40 @@ class Session:
         self._proofs.append(Transcript(self._secrets, PROOF_LIMIT))
         return self._proofs[-1]
 
+    def _proceed(self, job: Job) -> Report:
+        last, connection = self._job, self._connection
+        same = (job.executor, job.target, job.login) == (last.executor, last.target, last.login)
+        if not (same and self._proven and isinstance(connection, Reusable) and connection.at_rest()):
+            return Report(Outcome.UNREACHABLE, "this connection cannot be used for another job")
+        program = self._program
+        if program is None or (job.body, job.first_line) != (last.body, last.first_line):
+            program = self._executor.parse(job.body, job.first_line)
+        if not program.has(Section.STATUS):
+            return Report(Outcome.UNREACHABLE, "a program that reads no status cannot show that it works")
+        self._begin_anew(job, program)
+        return Report(Outcome.OK)
+
+    def _begin_anew(self, job: Job, program: Program) -> None:
+        """Of the job before nothing stays but the connection, and its secrets where they are looked for."""
+        self._job, self._ahead = job, program
+        self._executor.deadline = boottime() + job.deadline
+        new = [secret for secret in _secrets_of(job) if secret not in self._secrets]
+        self._secrets += new
+        self._transcript.begin_anew(new)
+        self._transcript.note("goes on over the connection of the job before")
+        self._proofs.clear()
+        self._changed = self._proven = False
+
     def _prepare(self) -> Report:
-        job = self._job
-        program = self._executor.parse(job.body, job.first_line)
+        job, ahead, self._ahead = self._job, self._ahead, None
+        program = self._executor.parse(job.body, job.first_line) if ahead is None else ahead
         program.describe(job.values)
         self._program = program
-        if job.login is None:
-            return Report(Outcome.OK)
-        self.close()
-        self._connection = self._executor.connect(job.target, job.login, self._transcript)
+        if ahead is None:
+            if job.login is None:
+                return Report(Outcome.OK)
+            self.close()
+            self._connection = self._executor.connect(job.target, job.login, self._transcript)
         return self._run(Section.STATUS)
 
     def _run(self, section: Section) -> Report:

@@ -9,10 +9,14 @@ import pytest
 from hypothesis import settings
 
 from tests.peers import postgres as postgres_peer
+from tests.peers import rabbitmq as rabbitmq_peer
+from tests.peers import redis as redis_peer
 from tests.peers import sshd as sshd_peer
 from tests.peers.accounts import LocalAccounts
 from tests.peers.availability import require_peer, strict, summary
 from tests.peers.postgres import PostgresServer
+from tests.peers.rabbitmq import RabbitServer
+from tests.peers.redis import RedisServer
 from tests.peers.sshd import SshServer
 
 # Settings of the developer's own installation must not reach a test.
@@ -46,6 +50,24 @@ def postgres() -> Iterator[PostgresServer]:
     """A real PostgreSQL; ask it for a database of your own."""
     require_peer("postgresql", postgres_peer.available(), postgres_peer.HOW)
     server = PostgresServer()
+    yield server
+    server.remove()
+
+
+@pytest.fixture(scope="session")
+def redis() -> Iterator[RedisServer]:
+    """A real Redis. Queues of different engines have different names; whoever flushes it takes its own."""
+    require_peer("redis", redis_peer.available(), redis_peer.HOW)
+    server = RedisServer()
+    yield server
+    server.remove()
+
+
+@pytest.fixture(scope="session")
+def rabbitmq() -> Iterator[RabbitServer]:
+    """A real RabbitMQ, which takes many seconds to start."""
+    require_peer("rabbitmq", rabbitmq_peer.available(), rabbitmq_peer.HOW)
+    server = RabbitServer()
     yield server
     server.remove()
 

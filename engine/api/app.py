@@ -7,7 +7,18 @@ from typing import Any, Final
 
 from fastapi import APIRouter, FastAPI
 
-from engine.api import audit, credentials, devices, health, operations, restored, rules, templates
+from engine.api import (
+    audit,
+    credentials,
+    devices,
+    health,
+    operations,
+    receivers,
+    restored,
+    rules,
+    templates,
+    workers,
+)
 from engine.api.context import ApiContext
 from engine.api.limits import AccessLog, BodyLimit
 from engine.api.problems import MEDIA_TYPE, Problem, install
@@ -37,7 +48,7 @@ def create_app(context: ApiContext) -> FastAPI:
     )
     app.state.context = context
     routes = APIRouter(prefix=PREFIX, responses=PROBLEMS)
-    for room in (devices, credentials, rules, templates, operations, audit, restored):
+    for room in (devices, credentials, rules, templates, operations, audit, receivers, restored, workers):
         routes.include_router(room.router)
     app.include_router(routes)
     app.include_router(health.router)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Protocol
 
@@ -24,17 +23,13 @@ class Bell(Protocol):
 
 @dataclass(frozen=True)
 class ApiContext:
-    """`pepper` keys the hashes of tokens.
-
-    `worker_age` tells how many seconds ago a worker last looked for work; None: never.
-    """
+    """`pepper` keys the hashes of tokens."""
 
     database: Database
     settings: Settings
     pepper: Secret
     bell: Bell
     journal: JournalWriter
-    worker_age: Callable[[], float | None]
 
 
 def _context(request: Request) -> ApiContext:

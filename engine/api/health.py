@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from typing import Final
+from contextlib import suppress
 
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
@@ -12,12 +12,10 @@ from sqlalchemy import select
 
 from engine.api.context import ApiContext, Context
 from engine.api.problems import problem
+from engine.catalog.workers import longest_silence, youngest, zones_without_workers
 from engine.store.database import StoreUnavailable
 from engine.store.disk import full_volumes
 from engine.store.models import engine_state
-
-MISSED_TICKS: Final = 5  # after that many a worker counts as gone
-LEAST_AGE: Final = 10.0  # seconds that a busy worker may be late, however short its tick
 
 router = APIRouter(tags=["health"])
 
@@ -33,7 +31,9 @@ def ready(context: Context) -> JSONResponse:
     wrong = [*_database(context), *_worker(context), *_journal(context)]
     if wrong:
         return problem(503, "not_ready", "the engine cannot work: " + "; ".join(wrong), wrong=wrong)
-    return JSONResponse({"status": "ready"})
+    with context.database.reading() as connection:
+        alone = zones_without_workers(connection, longest_silence(context.settings.tick))
+    return JSONResponse({"status": "ready", **({"zones_without_workers": list(alone)} if alone else {})})
 
 
 def _database(context: ApiContext) -> Iterator[str]:
@@ -46,11 +46,12 @@ def _database(context: ApiContext) -> Iterator[str]:
 
 
 def _worker(context: ApiContext) -> Iterator[str]:
-    age = context.worker_age()
-    if age is None:
-        yield "no worker has started yet"
-    elif age > max(MISSED_TICKS * context.settings.tick, LEAST_AGE):
-        yield f"no worker has looked for work for {round(age)} seconds"
+    with suppress(StoreUnavailable), context.database.reading() as connection:
+        age = youngest(connection)
+        if age is None:
+            yield "no worker is at work"
+        elif age > longest_silence(context.settings.tick):
+            yield f"no worker has looked for work for {round(age)} seconds"
 
 
 def _journal(context: ApiContext) -> Iterator[str]:

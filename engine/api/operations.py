@@ -18,6 +18,7 @@ from engine.operations.errors import NoSuchOperation
 from engine.operations.requests import Requested
 from engine.operations.service import AttemptView, OperationView, TransitionView
 from engine.operations.states import OperationState
+from engine.record import urls
 from engine.vault import sealing
 from engine.vault.refs import credential_ref
 from engine.vault.sealing import Purpose
@@ -88,7 +89,11 @@ def accepted(context: ApiContext, requested: Requested, response: Response) -> A
 def request(
     body: OperationBody, context: Context, caller: Requester, response: Response, key: IdempotencyKey = None
 ) -> Accepted:
-    """Ask for one. A request joins an operation of its kind that waits already."""
+    """Ask for one. A request joins an operation of its kind that waits already.
+
+    `callback` gets a notice of each state, if the engine's setting `callback_hosts` lists its host.
+    """
+    callback = body.callback and str(urls.callback(body.callback, context.settings.callback_hosts))
     with context.database.writing() as connection:
         event = Event(
             "manual",
@@ -97,7 +102,7 @@ def request(
             body.action,
             body.due,
             body.priority,
-            body.callback,
+            callback,
             key,
             body.expires,
         )

@@ -25,6 +25,7 @@ from executors.contract import Secret, ValueKind
 MAX_NAME: Final = 600  # a domain, a user name, a device and a service
 OF_LINES: Final = (CredentialKind.SSH_KEY, CredentialKind.CERTIFICATE)
 MAX_ID: Final = 2**31 - 1  # PostgreSQL's integer
+MAX_COUNT: Final = 2**63 - 1  # and its bigint, which numbers what comes often
 
 
 def _clean(text: str) -> str:
@@ -163,3 +164,19 @@ class EventBody(Body):
 class PolicyBody(Body):
     name: Name
     rules: dict[str, Any] = {}
+
+
+class ReceiverBody(Body):
+    name: Name
+    kind: Annotated[Clean, Field(max_length=16)]
+    url: Annotated[Clean, Field(max_length=2048)]
+    zone: Name | None = None
+    format: Annotated[Clean, Field(max_length=16)] | None = None
+    kinds: Annotated[list[Annotated[Clean, Field(max_length=64)]], Field(max_length=64)] = ["*"]
+    options: dict[str, Any] = {}
+    secret: SecretText | None = None
+    from_start: bool = False
+
+
+class RedeliverBody(Body):
+    delivery: Annotated[int, Field(ge=1, le=MAX_COUNT)] | None = None

@@ -24,9 +24,18 @@ class UnknownZone(KeyturnError):
         there = (
             f"known zones: {', '.join(known)}"
             if known
-            else "there are none yet; `keyturn up` makes the first"
+            else "there are none yet; the first `keyturn up` or `keyturn worker` makes one"
         )
         super().__init__(f"there is no zone {name!r}; {there}")
+
+
+class UnknownWorker(KeyturnError):
+    code = "unknown_worker"
+    kind = Kind.NOT_FOUND
+
+    def __init__(self, name: str, alive: list[str]) -> None:
+        there = f"at work are: {', '.join(alive)}" if alive else "none is at work"
+        super().__init__(f"there is no worker {name!r} at work; {there}")
 
 
 class ZoneKeyDiffers(KeyturnError):

@@ -30,6 +30,8 @@ MOMENTS = frozenset(
         "sent_at",
         "proven_at",
         "trusted_at",
+        "beat",
+        "stopped",
         "expires",
     ]
 )

@@ -1,4 +1,4 @@
-"""The `keyturn` command: up, doctor, and everything a running engine does for people."""
+"""The `keyturn` command: processes, doctor, and everything a running engine does for people."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from engine.cli.frame import EngineGroup, shared_options
 
 COMMANDS = (
     "up",
+    "migrate",
+    "api",
+    "worker",
     "doctor",
     "device",
     "credential",
@@ -20,7 +23,10 @@ COMMANDS = (
     "policy",
     "template",
     "audit",
+    "receiver",
     "restored",
+    "restore",
+    "backup",
 )
 EPILOG = "\b\nExit codes:\n" + "\n".join(f"{code:>4}  {meaning}" for code, meaning in MEANING.items())
 

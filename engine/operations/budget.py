@@ -9,6 +9,7 @@ anew with each try, and once more when its refusal is known.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, bindparam, case, or_, select, update
@@ -67,13 +68,17 @@ def settle(connection: Connection, account_id: int, opened: bool | None) -> None
     connection.execute(_SETTLE[opened], {"which": account_id})
 
 
-def abandoned(connection: Connection) -> None:
-    """Whoever made the tries that are in flight is gone; each may have been refused at any moment until now.
+def abandoned(connection: Connection, account_ids: Collection[int] | None = None) -> None:
+    """Whoever made the tries that are in flight, of these accounts or of all, is gone; each may have been
+    refused at any moment until now.
 
-    Left in flight they would stay there: a login that opens clears refused tries only.
+    Left in flight they would stay there: a login that opens clears refused tries only. Where others are
+    logged in with the account too, theirs are counted as well, and cleared again as soon as one of them
+    opens.
     """
     lost = {"failures": account.c.failures + account.c.in_flight, "in_flight": 0, "failures_since": now()}
-    connection.execute(update(account).where(account.c.in_flight > 0).values(lost))
+    of_them = () if account_ids is None else (account.c.id.in_(account_ids),)
+    connection.execute(update(account).where(account.c.in_flight > 0, *of_them).values(lost))
 
 
 def next_try(connection: Connection, account_id: int, budget: Budget) -> float:

@@ -29,7 +29,7 @@ from engine.rotation.protocol import Facts, Goal, Mode, Reply
 from engine.store.database import Database
 from engine.store.errors import KeyturnError
 from engine.vault.models import secret_version
-from engine.vault.refs import CredentialRef, SealedVersion, credential_ref, credential_refs
+from engine.vault.refs import CredentialRef, SealedVersion, credential_refs, sealed_version
 from executors.contract import Outcome, ProofKind, TemplateError
 from executors.registry import ExecutorUnavailable
 
@@ -124,12 +124,14 @@ def boottime() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
-def claim(database: Database, operation_id: int, worker: str, lease: float, margin: float) -> Claim:
-    """Take the operation. Raises NotClaimed."""
+def claim(
+    database: Database, operation_id: int, worker: str, zone: str, lease: float, margin: float
+) -> Claim:
+    """Take the operation, if it is of the worker's zone. Raises NotClaimed."""
     began = boottime()
     try:
         with database.writing() as connection:
-            return _claim(connection, operation_id, worker, lease, began + lease - margin)
+            return _claim(connection, operation_id, worker, zone, lease, began + lease - margin)
     except UNPLANNABLE as error:
         outcome = None if isinstance(error, NotAdmitted) else Outcome.BAD_TEMPLATE
         raise Unplannable(operation_id, str(error), outcome) from None
@@ -137,8 +139,12 @@ def claim(database: Database, operation_id: int, worker: str, lease: float, marg
         raise NotClaimed("another operation of the account is live") from None
 
 
-def _claim(connection: Connection, operation_id: int, worker: str, lease: float, until: float) -> Claim:
+def _claim(
+    connection: Connection, operation_id: int, worker: str, zone: str, lease: float, until: float
+) -> Claim:
     row = _due(connection, operation_id)
+    if row.zone != zone:
+        raise NotClaimed(f"it is for a worker of zone {row.zone}")
     action = Action(row.action)
     plan = plan_for(connection, row.credential_id, action)
     roles = _roles(row)
@@ -391,7 +397,8 @@ def _versions(
     Only a candidate that was never sent, and was dropped, is surely not in force.
     """
     rows = connection.execute(sql.POSSIBLE_VERSIONS, {"of": own.id}).all()
-    return {n: SealedVersion(own, n, sealed) for n, _, sealed in rows}, [(n, status) for n, status, _ in rows]
+    versions = {n: SealedVersion(own, n, sealed, sealed_as) for n, _, sealed, sealed_as in rows}
+    return versions, [(n, status) for n, status, *_ in rows]
 
 
 def _current(connection: Connection, others: Mapping[str, CredentialRef]) -> dict[str, SealedVersion]:
@@ -399,7 +406,7 @@ def _current(connection: Connection, others: Mapping[str, CredentialRef]) -> dic
         return {}
     ids = {other.id for other in others.values()}
     rows = connection.execute(sql.CURRENT_VERSIONS, {"ids": sorted(ids)})
-    by_id = {credential_id: (number, sealed) for credential_id, number, sealed in rows}
+    by_id = {credential_id: version for credential_id, *version in rows}
     return {
         role: SealedVersion(other, *by_id[other.id]) for role, other in others.items() if other.id in by_id
     }
@@ -408,12 +415,10 @@ def _current(connection: Connection, others: Mapping[str, CredentialRef]) -> dic
 def _parent(connection: Connection, row: Row[Any]) -> SealedVersion | None:
     if row.link != "same" or row.parent_version is None:
         return None
-    sealed = connection.execute(
-        select(secret_version.c.sealed).where(
-            secret_version.c.credential_id == row.parent_id, secret_version.c.number == row.parent_version
-        )
-    ).scalar_one()
-    return SealedVersion(credential_ref(connection, row.parent_id), row.parent_version, sealed)
+    found = sealed_version(connection, row.parent_id, row.parent_version)
+    if found is None:  # without it the child would get a secret of its own
+        raise LookupError(f"version {row.parent_version} of credential {row.parent_id} is gone")
+    return found
 
 
 _GOALS = {

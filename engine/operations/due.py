@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, Row, and_, func, not_, or_, select
+from sqlalchemy import Connection, Row, and_, bindparam, func, not_, or_, select
 
-from engine.catalog.models import account, device
+from engine.catalog.models import account, device, zone
 from engine.catalog.states import Action
 from engine.operations.models import operation
 from engine.operations.states import LIVE, OperationState
@@ -41,9 +41,11 @@ _RANKED = (
         operation.c.due,
         device.c.connection_limit,
         _PLACE.label("place"),
+        zone.c.name.label("zone"),
     )
     .join(account, account.c.id == operation.c.account_id)
     .join(device, device.c.id == operation.c.device_id)
+    .join(zone, zone.c.id == operation.c.zone_id)
     .join(engine_state, engine_state.c.id == 1)
     .where(
         operation.c.state.in_((OperationState.SCHEDULED, *LIVE)),
@@ -55,15 +57,19 @@ _RANKED = (
     )
     .subquery()
 )
-_DUE = select(_RANKED.c.id, (_RANKED.c.place <= _RANKED.c.connection_limit).label("has_room")).order_by(
-    _RANKED.c.place, _RANKED.c.priority.desc(), _RANKED.c.due
+_DUE = (
+    select(
+        _RANKED.c.id, (_RANKED.c.place <= _RANKED.c.connection_limit).label("has_room"), _RANKED.c.priority
+    )
+    .where(_RANKED.c.zone == bindparam("zone"))
+    .order_by(_RANKED.c.place, _RANKED.c.priority.desc(), _RANKED.c.due)
 )
 
 
-def due(connection: Connection, limit: int) -> Sequence[Row[int, bool]]:
-    """Due, held by nobody and by nothing, each device's turn after the other's, so that none starves the
-    rest.
+def due(connection: Connection, zone_name: str, limit: int) -> Sequence[Row[int, bool, int]]:
+    """(id, has_room, priority) of what is due in the zone and held by nobody and by nothing, each device's
+    turn after the other's, so that none starves the rest.
 
     `has_room`: within its device's connection limit; the others wait until one of these has ended.
     """
-    return connection.execute(_DUE.limit(limit)).all()
+    return connection.execute(_DUE.limit(limit), {"zone": zone_name}).all()

@@ -21,12 +21,12 @@ from engine.operations import statements as sql
 from engine.operations.claims import Claim
 from engine.operations.errors import LeaseLost, NumberTaken, Postponed
 from engine.operations.models import cascade, operation
-from engine.operations.notices import tell
+from engine.operations.notices import tell, tell_also
 from engine.operations.outcomes import FOLLOWING
 from engine.operations.requests import Ask, insert_operation
 from engine.operations.states import TERMINAL, OperationState, move
 from engine.operations.texts import kept
-from engine.record import audit, outbox
+from engine.record import audit
 from engine.rotation.protocol import Close, Goal, Mode, Reply, Result, Why
 from engine.store.clock import now
 from engine.store.database import Database
@@ -62,16 +62,19 @@ class Evidence:
 class Ledger:
     """The port. One instance a worker process; thread-safe, because every call is one transaction."""
 
-    def __init__(self, database: Database, worker: str, lease: float, margin: float) -> None:
+    def __init__(self, database: Database, worker: str, zone: str, lease: float, margin: float) -> None:
         self._database = database
         self._worker = worker
+        self._zone = zone
         self._lease = lease
         self._margin = margin
 
     def claim(self, operation_id: int) -> Claim:
         """W0. Raises NotClaimed. A claim that waits for a lockout budget is postponed."""
         try:
-            return claims.claim(self._database, operation_id, self._worker, self._lease, self._margin)
+            return claims.claim(
+                self._database, operation_id, self._worker, self._zone, self._lease, self._margin
+            )
         except claims.BudgetSpent as spent:
             with self._database.writing() as connection:
                 due = budget.next_try(connection, spent.account_id, spent.limits)
@@ -431,6 +434,12 @@ def _end(
     return state
 
 
+def _tell_attempt_failed(connection: Connection, claim: Claim, evidence: Evidence) -> None:
+    """An attempt that failed is no operation that failed: that one goes on."""
+    name = claim.credential.name
+    tell_also(connection, "attempt.failed", claim.operation_id, name, outcome=evidence.outcome.value)
+
+
 def _finish_attempt(connection: Connection, claim: Claim, evidence: Evidence) -> None:
     steps = [[s.line, kept(s.shown), s.outcome.value, s.milliseconds] for s in evidence.steps]
     values = {
@@ -564,6 +573,7 @@ def _retried(connection: Connection, claim: Claim, close: Close, evidence: Evide
     elif evidence.outcome is Outcome.LOCKED_OUT:
         due = _window_end(connection, claim, claim.logs_in)
     _leave(connection, claim)
+    _tell_attempt_failed(connection, claim, evidence)
     state = _end(connection, claim, OperationState.SCHEDULED, evidence, evidence.message or None)
     _note(connection, claim, due=due, refused=sorted(close.refused), reply=close.reply)
     return state
@@ -575,14 +585,13 @@ def _in_doubt(connection: Connection, claim: Claim, close: Close, evidence: Evid
     due = _window_end(connection, claim, claim.credential.account_id) if waits else now() + delay
     reason = f"sent, and not yet known what is in force: {evidence.message or close.why}"
     _settle_credential(connection, claim, CredentialState.IN_DOUBT, kept(reason, 500))
+    _tell_attempt_failed(connection, claim, evidence)
     state = _end(connection, claim, OperationState.IN_DOUBT, evidence, reason)
     # Asked again by itself, a login that was refused would only be refused again, and lock the account.
     stopped = close.why is Why.UNREACHABLE and FOLLOWING[evidence.outcome].reply is Reply.STOP
     _note(connection, claim, due=due, needs_person=stopped, refused=sorted(close.refused), reply=close.reply)
     if stopped:
-        outbox.notice(
-            connection, "operation.needs_person", {"credential": claim.credential.name}, claim.operation_id
-        )
+        tell_also(connection, "operation.needs_person", claim.operation_id, claim.credential.name)
     return state
 
 
@@ -594,11 +603,10 @@ def _needs_person(
 ) -> OperationState:
     reason = "sent, and no stored version opens the account; verify again, reconcile, or set its secret"
     _settle_credential(connection, claim, CredentialState.IN_DOUBT, reason)
+    _tell_attempt_failed(connection, claim, evidence)
     state = _end(connection, claim, OperationState.IN_DOUBT, evidence, reason)
     _note(connection, claim, needs_person=True, refused=[], reply=None)
-    outbox.notice(
-        connection, "operation.needs_person", {"credential": claim.credential.name}, claim.operation_id
-    )
+    tell_also(connection, "operation.needs_person", claim.operation_id, claim.credential.name)
     return state
 
 
@@ -609,9 +617,7 @@ def _not_saved(
     evidence: Evidence,
 ) -> OperationState:
     """The change is proven and current. Saving is tried again; when that is given up, the outcome says so."""
-    outbox.notice(
-        connection, "operation.not_saved", {"credential": claim.credential.name}, claim.operation_id
-    )
+    tell_also(connection, "operation.not_saved", claim.operation_id, claim.credential.name)
     retry = claim.plan.policy.retry
     if claim.attempts >= retry.attempts:
         return _end(

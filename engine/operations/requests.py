@@ -228,7 +228,14 @@ def _remember(connection: Connection, ask: Ask, operation_id: int, name: str, *,
     }
     if insert_unless_there(connection, request, values, ["requester", "idempotency_key"], KEYED) is None:
         raise KeyReused(ANOTHER)
-    payload = {"credential": name, "action": ask.action.value, "state": "accepted", "trigger": ask.trigger}
+    payload = {
+        "credential": name,
+        "action": ask.action.value,
+        "state": "accepted",
+        "trigger": ask.trigger,
+        "requester": ask.requester,
+        "parent_operation": ask.parent_operation_id,
+    }
     outbox.notice(
         connection, "operation.accepted", payload, operation_id, [ask.callback] if ask.callback else []
     )

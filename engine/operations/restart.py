@@ -15,16 +15,20 @@ from engine.operations.states import OperationState
 from engine.store.clock import now
 from engine.store.models import engine_state
 from engine.vault.journal import JournalView
-from engine.vault.keys import ZoneKeys
 from engine.vault.restored import Recovery, in_doubt_after_restore, recover
 
 
-def resume(connection: Connection, keys: ZoneKeys, view: JournalView, actor: str) -> Recovery:
-    """End every lease and try, bring back what only the journals know, verify it after a restore."""
+def resume(connection: Connection, view: JournalView, actor: str) -> Recovery:
+    """For the only process there is: end every lease and try, then as `report`."""
     _end_leases(connection)
     _believe_the_clock(connection)
     budget.abandoned(connection)
-    recovery = recover(connection, keys, view)
+    return report(connection, view, actor)
+
+
+def report(connection: Connection, view: JournalView, actor: str) -> Recovery:
+    """Bring back what only the journals know, and verify it after a restore. Others may be at work."""
+    recovery = recover(connection, view)
     if recovery.restored:
         budget.spent(connection)
         in_doubt_after_restore(connection, recovery.imported)
@@ -57,6 +61,27 @@ def _believe_the_clock(connection: Connection) -> None:
     """A clock that once ran ahead would stop all claims until it is reached; no lease is left that
     could suffer."""
     connection.execute(update(engine_state).values(clock_high=now()))
+
+
+def rejoin(connection: Connection, predecessor: str) -> None:
+    """End the leases and tries of a worker that is surely gone, beside others that go on."""
+    held = select(account.c.id).where(account.c.lease_owner == predecessor)
+    mine = select(operation.c.id).where(
+        operation.c.account_id.in_(held), operation.c.epoch == _EPOCH, operation.c.lease_until.is_not(None)
+    )
+    operations = connection.execute(mine).scalars().all()
+    accounts = set(connection.execute(held).scalars())
+    logins = select(shared_lease.c.account_id).where(shared_lease.c.operation_id.in_(operations))
+    accounts |= set(connection.execute(logins).scalars())
+    budget.abandoned(connection, accounts)
+    which = operation.c.id.in_(operations)
+    connection.execute(update(operation).where(which).values(lease_until=None))
+    connection.execute(delete(shared_lease).where(shared_lease.c.operation_id.in_(operations)))
+    free = update(account).where(account.c.lease_owner == predecessor)
+    connection.execute(free.values(lease_owner=None, lease_until=None))
+
+
+_EPOCH = select(account.c.epoch).where(account.c.id == operation.c.account_id).scalar_subquery()
 
 
 def _end_leases(connection: Connection) -> None:

@@ -109,12 +109,17 @@ TAKE_OPERATION = (
 )
 BEGIN_ATTEMPT = insert(attempt).values(started=now())
 POSSIBLE_VERSIONS = (
-    select(secret_version.c.number, secret_version.c.status, secret_version.c.sealed)
+    select(
+        secret_version.c.number, secret_version.c.status, secret_version.c.sealed, secret_version.c.sealed_as
+    )
     .where(_VERSIONS)
     .order_by(secret_version.c.number.desc())
 )
 CURRENT_VERSIONS = select(
-    secret_version.c.credential_id, secret_version.c.number, secret_version.c.sealed
+    secret_version.c.credential_id,
+    secret_version.c.number,
+    secret_version.c.sealed,
+    secret_version.c.sealed_as,
 ).where(
     secret_version.c.credential_id.in_(bindparam("ids", expanding=True)), secret_version.c.status == "current"
 )

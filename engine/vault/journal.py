@@ -10,6 +10,7 @@ sealed; the rest is in clear, for people who have nothing but `less`.
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import os
 import re
@@ -18,6 +19,7 @@ import stat
 import threading
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from hashlib import sha256
@@ -96,12 +98,16 @@ class Damage:
 
 @dataclass(frozen=True, slots=True)
 class JournalView:
-    """What a set of journal files holds, in file order. Torn last lines are in `torn`, not in `damages`."""
+    """What a set of journal files holds, in file order. Torn last lines are in `torn`, not in `damages`.
+
+    `living` are the marks, written or not, of records whose writer still ran after they were read.
+    """
 
     records: tuple[Record, ...]
     marks: frozenset[Mark]
     damages: tuple[Damage, ...]
     torn: tuple[Damage, ...]
+    living: frozenset[Mark] = frozenset()
 
     def by_credential(self) -> Mapping[tuple[str, str, str], Sequence[Record]]:
         """Records by (authority, account, credential), ordered by version, then time."""
@@ -125,14 +131,14 @@ class JournalView:
 
 
 class JournalWriter:
-    """Appends to this process's file, from any thread. The file is made at the first append.
+    """Appends to this process's file, from any thread. The file is made at the first append, and locked as
+    long as this process and its forks have it open: so others see that its writer lives.
 
     The directory's parent must exist: making it would hide that the journal's volume is not mounted.
     """
 
-    def __init__(self, directory: Path, incarnation: str) -> None:
+    def __init__(self, directory: Path, incarnation: str = "") -> None:  # noqa: ARG002 - until nobody gives it
         self._directory = directory
-        self._incarnation = incarnation
         self._lock = threading.Lock()
         self._descriptor = -1
         self._path = directory
@@ -145,9 +151,6 @@ class JournalWriter:
 
         Raises JournalFull, JournalBroken: then the target must not be touched.
         """
-        for record in records:
-            if record.incarnation != self._incarnation:
-                raise ValueError(f"incarnation {record.incarnation} in a journal of {self._incarnation}")
         if records:
             self._write(b"".join(_frame(_record_fields(record)) for record in records), sync=True)
 
@@ -195,6 +198,10 @@ class JournalWriter:
             except FileExistsError:
                 continue
             self._path, self._pid, self._good = path, pid, 0
+            with suppress(
+                OSError
+            ):  # without locks there, a living writer is taken for a dead one: see `held`
+                fcntl.flock(self._descriptor, fcntl.LOCK_EX)
             try:
                 sync_directory(self._directory)
             except OSError:
@@ -247,7 +254,9 @@ def read_all(where: Path | Iterable[Path]) -> JournalView:
     records: list[Record] = []
     marks: set[Mark] = set()
     damages: list[Damage] = []
+    living: set[Mark] = set()
     for path in _files([where] if isinstance(where, Path) else where):
+        before = len(records)
         for entry in _entries(path):
             match entry:
                 case Record():
@@ -256,12 +265,35 @@ def read_all(where: Path | Iterable[Path]) -> JournalView:
                     marks.add(entry)
                 case Damage():
                     damages.append(entry)
+        if held(path):
+            living.update(record.mark for record in records[before:])
     return JournalView(
         tuple(records),
         frozenset(marks),
         tuple(damage for damage in damages if not damage.torn),
         tuple(damage for damage in damages if damage.torn),
+        frozenset(living),
     )
+
+
+def held(path: Path) -> bool:
+    """Whether the process that writes the file lives, by its flock(2); False where there are no such locks.
+
+    Asked after reading, a writer that ended before its last record was read is known to have ended. Raises
+    JournalBroken.
+    """
+    try:
+        with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError as error:
+        if error.errno in (errno.ENOLCK, errno.ENOTSUP):
+            return False
+        raise JournalBroken(
+            f"the journal {path} cannot be opened ({error.strerror}); a restore needs all of it"
+        ) from None
+    return False
 
 
 def _files(places: Iterable[Path]) -> Iterator[Path]:

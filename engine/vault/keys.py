@@ -76,6 +76,13 @@ class FileKeys(PublicKeys):
         self._publish(zone, private.public_key())
         return private.public_key()
 
+    def ensure(self, zone: str) -> X25519PublicKey:
+        """The zone's public key; the pair is made if there is none. Raises as `create` and `public` do."""
+        if not self._path(zone, "key").exists():
+            with suppress(KeyExists):  # another worker on the same directory was faster
+                return self.create(zone)
+        return self.public(zone)
+
     def public(self, zone: str) -> X25519PublicKey:
         """As in `PublicKeys`; checked against a private key here: sealing to a wrong one loses."""
         if not self._path(zone, "key").exists():
@@ -95,7 +102,10 @@ class FileKeys(PublicKeys):
         try:
             text = _read_private(path)
         except FileNotFoundError:
-            raise MissingKey(f"this process holds no private key of zone {zone}: {path} is missing") from None
+            raise MissingKey(
+                f"this process holds no private key of zone {zone}: {path} is missing; a zone has one key "
+                "pair, so copy it from another worker of the zone or from its backup"
+            ) from None
         key = _parsed_private(text)
         if key is None:
             _refuse(path, "is not a PEM file of an X25519 private key without passphrase; restore its backup")

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Select, bindparam, select
 
 from engine.catalog.lookup import full_name
 from engine.catalog.models import account, authority, credential, device, zone
+from engine.vault.models import secret_version
 from engine.vault.sealing import Context, Purpose
 
 
@@ -42,9 +43,17 @@ class CredentialRef:
 
 @dataclass(frozen=True, slots=True)
 class SealedVersion:
+    """`sealed_as` is the number that the bytes are bound to, where a restore gave the version another."""
+
     credential: CredentialRef
     number: int
     sealed: bytes
+    sealed_as: int | None
+
+    @property
+    def context(self) -> Context:
+        """What opens it: never `credential.context(number)`, which a restored version does not answer to."""
+        return self.credential.context(self.number if self.sealed_as is None else self.sealed_as)
 
 
 _REFS: Select[*tuple[Any, ...]] = (
@@ -76,3 +85,12 @@ def credential_refs(connection: Connection, ids: Collection[int]) -> dict[int, C
 
 def credential_ref(connection: Connection, credential_id: int) -> CredentialRef:
     return credential_refs(connection, (credential_id,))[credential_id]
+
+
+def sealed_version(connection: Connection, credential_id: int, number: int) -> SealedVersion | None:
+    row = connection.execute(
+        select(secret_version.c.number, secret_version.c.sealed, secret_version.c.sealed_as).where(
+            secret_version.c.credential_id == credential_id, secret_version.c.number == number
+        )
+    ).first()
+    return None if row is None else SealedVersion(credential_ref(connection, credential_id), *row)

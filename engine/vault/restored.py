@@ -3,27 +3,37 @@
 Crash residue is not a restore: a record whose commit was never marked may or may not have a row, and is
 imported quietly if it has none. A *marked* record without a row, or an account whose epoch is behind its
 journal, says that the database was restored from an older copy.
+
+Others may be at work meanwhile. What a journal holds was claimed in the database before, so a database that
+was not restored is never behind a journal that was read first; and a row that is still on its way is told by
+its writer, who lives.
 """
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
+from typing import TypeVar
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, func, insert, select, tuple_, update
 
 from engine.catalog.lookup import full_name
 from engine.catalog.models import account, authority, credential, device
 from engine.catalog.states import CredentialState
-from engine.record import audit
+from engine.record import audit, outbox
+from engine.record.models import audit_entry
 from engine.store.clock import now
 from engine.store.models import SINGLE_ROW, engine_state
-from engine.vault.journal import JournalView, Record
-from engine.vault.keys import ZoneKeys
+from engine.vault.journal import JournalView, Kind, Record
 from engine.vault.models import secret_version
-from engine.vault.refs import CredentialRef, credential_ref
-from engine.vault.sealing import Context, Purpose, key_id, reseal
+from engine.vault.refs import credential_ref
+
+BATCH = 500  # names or ids in one statement
+
+T = TypeVar("T")
+Names = tuple[str, str, str]  # authority, account, slot
 
 
 @dataclass(slots=True)
@@ -36,74 +46,177 @@ class Recovery:
     orphans: list[str] = field(default_factory=list)
 
 
-def recover(connection: Connection, keys: ZoneKeys, view: JournalView) -> Recovery:
-    """Compare with the journals and import what is missing, in the caller's transaction. Idempotent."""
-    found = Recovery()
-    for names, records in view.by_credential().items():
-        missing, behind, credential_id = _missing(connection, names, records)
-        lost = [record for record in missing if record.mark in view.marks]
-        found.restored |= bool(lost) or behind
-        if credential_id is None:
-            found.orphans.append("{1}@{0} {2}".format(*names))
-            found.restored = True
-            continue
-        for record in missing:
-            _bring_back(connection, keys, credential_ref(connection, credential_id), record)
-        if missing:
-            found.imported.append(credential_id)
-    if found.restored:
-        _enter_restored(connection, view, found)
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What the database knows of one credential: its account's epoch, and the digests of its versions."""
+
+    credential_id: int
+    account_id: int
+    epoch: int
+    digests: frozenset[str]
+
+
+def recover(connection: Connection, view: JournalView) -> Recovery:
+    """Compare with the journals and import what is missing, in the caller's transaction, which must have
+    begun after `view` was read. Idempotent; no secret is opened, so any process can do it."""
+    first = _Comparison(connection, view, view.by_credential())
+    if not (first.missing or first.behind or first.strange):
+        return Recovery()
+    _hold_still(connection, first)
+    return _settle(connection, view, _Comparison(connection, view, first.differing))
+
+
+class _Comparison:
+    """`missing` records by credential; epochs of accounts that are `behind` their journal; `strange`
+    records, of accounts that are not known."""
+
+    def __init__(
+        self, connection: Connection, view: JournalView, groups: Mapping[Names, Sequence[Record]]
+    ) -> None:
+        self._view = view
+        self._groups = groups
+        self._incarnation = connection.execute(select(engine_state.c.incarnation)).scalar_one()
+        self.known = _known(connection, groups)
+        self.missing: dict[Names, list[Record]] = {}
+        self.strange: dict[Names, list[Record]] = {}
+        highest = view.watermark()
+        self.behind = {
+            names: known.epoch
+            for names, known in self.known.items()
+            if highest.get((self._incarnation, *names[:2]), 0) > known.epoch
+        }
+        for names, records in groups.items():
+            lacking = [record for record in records if self._lacks(names, record)]
+            if lacking:
+                (self.missing if names in self.known else self.strange)[names] = lacking
+
+    @property
+    def differing(self) -> dict[Names, Sequence[Record]]:
+        return {names: self._groups[names] for names in {**self.behind, **self.missing, **self.strange}}
+
+    @property
+    def lost(self) -> bool:
+        """Whether rows are gone that were committed: of registered accounts, or whole accounts."""
+        lacking = (
+            record for some in (self.missing, self.strange) for each in some.values() for record in each
+        )
+        return any(record.mark in self._view.marks for record in lacking)
+
+    def _lacks(self, names: Names, record: Record) -> bool:
+        known = self.known.get(names)
+        if known is not None and record.mark.digest in known.digests:
+            return False
+        return not self._under_way(known, record)
+
+    def _under_way(self, known: _Known | None, record: Record) -> bool:
+        """Whether its writer may commit it yet. It lives, and nobody has taken the account over since; an
+        import's writer holds the credential's lock, and so has ended when we hold that."""
+        if record.mark in self._view.marks or record.mark not in self._view.living:
+            return False
+        if known is None:
+            return True
+        claimed = (record.incarnation, record.epoch) == (self._incarnation, known.epoch)
+        return record.kind is Kind.CANDIDATE and claimed
+
+
+def _known(connection: Connection, names: Iterable[Names]) -> dict[Names, _Known]:
+    found: dict[Names, _Known] = {}
+    slot = credential.c.kind + "/" + credential.c.service
+    columns = (authority.c.name, account.c.name, slot)
+    for some in batches(names):
+        rows = connection.execute(
+            select(*columns, credential.c.id, account.c.id, account.c.epoch)
+            .join(account, account.c.id == credential.c.account_id)
+            .join(authority, authority.c.id == account.c.authority_id)
+            .where(tuple_(*columns).in_(some))
+        ).all()
+        digests: dict[int, set[str]] = {row[3]: set() for row in rows}
+        versions = select(secret_version.c.credential_id, secret_version.c.digest)
+        for which, digest in connection.execute(
+            versions.where(secret_version.c.credential_id.in_(list(digests)))
+        ):
+            digests[which].add(digest)
+        for *key, which, account_id, epoch in rows:
+            found[key[0], key[1], key[2]] = _Known(which, account_id, epoch, frozenset(digests[which]))
     return found
 
 
-def _missing(
-    connection: Connection, names: tuple[str, str, str], records: Sequence[Record]
-) -> tuple[list[Record], bool, int | None]:
-    """Records without a row, whether the account's epoch is behind, and the credential's id if it is
-    known."""
-    row = connection.execute(
-        select(credential.c.id, account.c.epoch)
-        .join(account, account.c.id == credential.c.account_id)
-        .join(authority, authority.c.id == account.c.authority_id)
-        .where(
-            authority.c.name == names[0],
-            account.c.name == names[1],
-            credential.c.kind + "/" + credential.c.service == names[2],
-        )
-    ).first()
-    if row is None:
-        return list(records), False, None
-    known = set(
-        connection.execute(
-            select(secret_version.c.digest).where(secret_version.c.credential_id == row.id)
-        ).scalars()
+def batches(items: Iterable[T], size: int = BATCH) -> Iterator[list[T]]:
+    """No statement grows beyond what a database takes as parameters."""
+    rest = iter(items)
+    while some := list(islice(rest, size)):
+        yield some
+
+
+def _hold_still(connection: Connection, seen: _Comparison) -> None:
+    """Lock what is compared once more: others who compare, and whoever commits a version, in the order of
+    everybody's locks. After a restore that is every account."""
+    connection.execute(select(engine_state.c.id).with_for_update(key_share=True))
+    accounts = select(account.c.id).order_by(account.c.id).with_for_update(key_share=True)
+    credentials = select(credential.c.id).order_by(credential.c.id).with_for_update(key_share=True)
+    if seen.lost or seen.behind:
+        connection.execute(accounts).all()
+        connection.execute(credentials).all()
+        return
+    touched = [known for names, known in seen.known.items() if names in seen.missing]
+    for some in batches(sorted({known.account_id for known in touched})):
+        connection.execute(accounts.where(account.c.id.in_(some))).all()
+    for some in batches(sorted(known.credential_id for known in touched)):
+        connection.execute(credentials.where(credential.c.id.in_(some))).all()
+
+
+def _settle(connection: Connection, view: JournalView, found: _Comparison) -> Recovery:
+    recovery = Recovery()
+    for names, records in found.missing.items():
+        recovery.restored |= any(record.mark in view.marks for record in records)
+        recovery.imported.append(found.known[names].credential_id)
+        for record in records:
+            _bring_back(connection, recovery.imported[-1], record)
+    for names, records in found.strange.items():
+        name = "{1}@{0} {2}".format(*names)
+        recovery.orphans.append(name)
+        committed = [record for record in records if record.mark in view.marks]
+        recovery.restored |= bool(committed) and _first_told(connection, name, committed[-1])
+    recovery.restored |= bool(found.behind)
+    if recovery.restored:
+        _enter_restored(connection, view, recovery)
+    return recovery
+
+
+def _first_told(connection: Connection, name: str, newest: Record) -> bool:
+    """Whether this database has not heard of the orphan yet: a person may leave it one, and is asked once.
+    The audit record remembers, and is itself restored with the database."""
+    told = select(audit_entry.c.details).where(
+        audit_entry.c.action == "secret.orphaned", audit_entry.c.object == name
     )
-    missing = [record for record in records if record.mark.digest not in known]
-    incarnation = connection.execute(select(engine_state.c.incarnation)).scalar_one()
-    highest = max((r.epoch for r in records if r.incarnation == incarnation), default=0)
-    return missing, highest > row.epoch, row.id
+    if any(details["digest"] == newest.mark.digest for details in connection.execute(told).scalars()):
+        return False
+    details: dict[str, str | int] = {"was": newest.version, "digest": newest.mark.digest}
+    audit.write(connection, actor="engine", action="secret.orphaned", object=name, details=details)
+    return True
 
 
-def _bring_back(connection: Connection, keys: ZoneKeys, ref: CredentialRef, record: Record) -> None:
-    """As a version that may be in force: it is probed when nothing else opens, and never forgotten."""
-    mine = secret_version.c.credential_id == ref.id
+def _bring_back(connection: Connection, credential_id: int, record: Record) -> None:
+    """As a version that may be in force: it is probed when nothing else opens, and never forgotten. It stays
+    sealed as it was, so nobody need open it."""
+    mine = secret_version.c.credential_id == credential_id
     number = (connection.execute(select(func.max(secret_version.c.number)).where(mine)).scalar() or 0) + 1
-    was = Context(record.authority, record.account, record.credential, record.version, Purpose.SECRET)
-    public = keys.public(ref.zone)
     connection.execute(
         insert(secret_version).values(
-            credential_id=ref.id,
+            credential_id=credential_id,
             number=number,
             status="history",
             origin="restored",
-            sealed=reseal(record.sealed, keys.private(ref.zone), was, public, ref.context(number)),
-            key_id=key_id(public),
+            sealed=record.sealed,
+            sealed_as=record.version,
+            key_id=record.key_id,
             digest=record.mark.digest,
             created=now(),
         )
     )
+    name = credential_ref(connection, credential_id).name
     details = {"version": number, "was": record.version, "kind": record.kind.value}
-    audit.write(connection, actor="engine", action="secret.restored", object=ref.name, details=details)
+    audit.write(connection, actor="engine", action="secret.restored", object=name, details=details)
 
 
 def _enter_restored(connection: Connection, view: JournalView, found: Recovery) -> None:
@@ -125,6 +238,7 @@ def _enter_restored(connection: Connection, view: JournalView, found: Recovery) 
     )
     details = {"credentials": len(found.imported), "orphans": len(found.orphans)}
     audit.write(connection, actor="engine", action="engine.restored", object="database", details=details)
+    outbox.notice(connection, "engine.restored", {"credentials": len(found.imported)})
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,8 +18,8 @@ from engine.vault.journal import JournalWriter, Record
 from engine.vault.journal import Kind as RecordKind
 from engine.vault.keys import ZoneKeys
 from engine.vault.models import reveal_request, secret_version
-from engine.vault.refs import CredentialRef, credential_ref
-from engine.vault.sealing import Purpose, key_id, reseal, seal
+from engine.vault.refs import CredentialRef, credential_ref, sealed_version
+from engine.vault.sealing import Context, Purpose, key_id, reseal, seal
 from executors.contract import Secret
 
 REVEAL_LIFE = 60.0  # seconds until an unread answer goes
@@ -232,34 +232,29 @@ def answer(
     if row is None:
         return
     ref = credential_ref(connection, row.credential_id)
-    to = X25519PublicKey.from_public_bytes(row.public_key)
-    if row.attempt_id is None:
-        context, reply, sealed = ref.context(row.number), row.number, _sealed(connection, row)
-    elif transcript is not None:
-        context, reply, sealed = (
-            ref.context(transcript.epoch, Purpose.TRANSCRIPT),
-            row.attempt_id,
-            transcript.sealed,
-        )
-    else:
-        context, reply, sealed = ref.context(0, Purpose.TRANSCRIPT), row.attempt_id, None
+    kept, reply = _asked_for(connection, ref, row, transcript)
     action = "secret.revealed" if row.attempt_id is None else "transcript.read"
     details = {"reason": row.reason, "version": row.number or 0, "attempt": row.attempt_id or 0}
     audit.write(connection, actor=row.principal, action=action, object=ref.name, details=details)
     values: dict[str, Any] = {"refused": "there is nothing to hand out"}
-    if sealed is not None:
-        values = {
-            "sealed": reseal(sealed, keys.private(ref.zone), context, to, ref.context(reply, Purpose.REVEAL))
-        }
+    if kept is not None:
+        sealed, context = kept
+        to = X25519PublicKey.from_public_bytes(row.public_key)
+        bound = ref.context(reply, Purpose.REVEAL)
+        values = {"sealed": reseal(sealed, keys.private(ref.zone), context, to, bound)}
     connection.execute(update(reveal_request).where(reveal_request.c.id == request_id).values(**values))
 
 
-def _sealed(connection: Connection, row: Row[Any]) -> bytes | None:
-    return connection.execute(
-        select(secret_version.c.sealed).where(
-            secret_version.c.credential_id == row.credential_id, secret_version.c.number == row.number
-        )
-    ).scalar()
+def _asked_for(
+    connection: Connection, ref: CredentialRef, row: Row[Any], transcript: SealedTranscript | None
+) -> tuple[tuple[bytes, Context] | None, int]:
+    """What is handed out with what opens it, if there is something; and the number that the answer is bound
+    to."""
+    if row.attempt_id is not None:
+        bound = ref.context(0 if transcript is None else transcript.epoch, Purpose.TRANSCRIPT)
+        return None if transcript is None else (transcript.sealed, bound), row.attempt_id
+    version = sealed_version(connection, row.credential_id, row.number)
+    return None if version is None else (version.sealed, version.context), row.number
 
 
 def delete_expired(connection: Connection) -> None:

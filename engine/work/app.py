@@ -4,32 +4,64 @@ database's."""
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
+from urllib.parse import urlsplit
 
 from celery import Celery
 from celery.worker import WorkController
+from kombu import Queue
 
 from engine.work.names import OPERATION_TASK, REVEAL_TASK
 
 Handler = Callable[[int], None]
 
+CONNECT_TIMEOUT = 3  # seconds
+ANSWER_TIMEOUT = 10  # seconds; longer than the broker lets a reader wait for a message
+VISIBILITY = 3600  # seconds; any lease is over by then
+STOP_LIMIT = 10.0  # seconds that the consumer may take to let go of its connections
 
-def make_app(broker: str, queue: str) -> Celery:
-    """`queue` must be this engine's own: the in-memory transport's queues are shared by all of a process."""
+# By the scheme of the broker's URL, what its transport takes (kombu.transport.*).
+_OPTIONS: dict[str, dict[str, Any]] = {
+    "memory": {"polling_interval": 0.02},
+    "redis": {
+        "visibility_timeout": VISIBILITY,
+        "socket_connect_timeout": CONNECT_TIMEOUT,
+        "socket_timeout": ANSWER_TIMEOUT,
+        "socket_keepalive": True,
+        "health_check_interval": 10,
+        "queue_order_strategy": "priority",
+        "priority_steps": [0],  # urgency has queues of its own
+    },
+    "amqp": {"confirm_publish": True, "connect_timeout": CONNECT_TIMEOUT},
+}
+
+_WITHOUT_TLS = {"rediss": "redis", "amqps": "amqp"}
+
+
+def make_app(broker: str, installation: str, queues: Sequence[str] = (), *, late: bool = False) -> Celery:
+    """`queues` are consumed, in this order; none for a process that only rings. `late`: the broker keeps a
+    message until it was worked on."""
     app = Celery("keyturn", broker=broker, set_as_current=False, autofinalize=False)
+    scheme = _WITHOUT_TLS.get(named := urlsplit(broker).scheme, named)
+    prefix = {"global_keyprefix": f"keyturn.{installation}."} if scheme == "redis" else {}
     app.conf.update(
         accept_content=["json"],
         task_serializer="json",
         task_ignore_result=True,
-        task_default_queue=queue,
+        task_acks_late=late,
+        task_queues=[Queue(name, routing_key=name) for name in queues],
+        task_create_missing_queues=True,
         task_store_errors_even_if_ignored=False,
         worker_prefetch_multiplier=1,
         worker_redirect_stdouts=False,
         worker_hijack_root_logger=False,
         worker_send_task_events=False,
         worker_enable_remote_control=False,
+        broker_connection_timeout=CONNECT_TIMEOUT,
         broker_connection_retry_on_startup=True,
-        broker_transport_options={"polling_interval": 0.02},
+        broker_connection_max_retries=None,
+        broker_transport_options={**_OPTIONS.get(scheme, {}), **prefix},
     )
     return app
 
@@ -66,9 +98,11 @@ class WorkerThread:
         self._thread.start()
 
     def stop(self) -> None:
-        """Let running operations end, then stop."""
-        self._controller.stop()
-        self._thread.join(timeout=30)
+        """Stop taking messages. One that waits for a broker that is away does not hear of it, and is left."""
+        stopping = threading.Thread(target=self._controller.stop, name="celery stop", daemon=True)
+        stopping.start()
+        stopping.join(STOP_LIMIT)
+        self._thread.join(STOP_LIMIT)
 
     @property
     def alive(self) -> bool:

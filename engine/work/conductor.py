@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 from engine.operations.claims import Claim, boottime
 from engine.operations.errors import LeaseLost, NotClaimed, NumberTaken
@@ -26,17 +26,27 @@ from engine.work.candidates import candidate_for
 from engine.work.forkserver.ports import ChildGone, SessionPort, Sessions
 from engine.work.jobs import Secrets, job_for, own_login, probing_job, proof_plan
 from executors.contract import Outcome, Proof, Redactor, Report, Secret, TemplateError, Verdict
+from executors.session import Job
 
 log = logging.getLogger(__name__)
 
 LONGEST_SETTLE = 60.0  # seconds that a claim waits by itself before the first probe
+LONGEST_BATCH = 50  # operations that go over one connection; all their secrets stay hidden in its transcripts
 
 Observer = Callable[[str], None]
 """Called with the name of each point before and after a write or an effect; tests kill the process there."""
 
+Following = Callable[[Claim], Sequence[int]]
+"""Operations that may go on over the connection which the claim's login has, the first due first."""
+
 
 def nothing(point: str) -> None:
     """The observer of production."""
+
+
+def alone(claim: Claim) -> Sequence[int]:  # noqa: ARG001 - the hook
+    """Nothing follows: each operation has a connection of its own."""
+    return ()
 
 
 class Conductor:
@@ -51,6 +61,7 @@ class Conductor:
         deadline: float,
         machine: Machine | None = None,
         at: Observer = nothing,
+        following: Following = alone,
     ) -> None:
         self.ledger = ledger
         self.sessions = sessions
@@ -59,16 +70,42 @@ class Conductor:
         self.deadline = deadline
         self.machine = machine or Machine()
         self.at = at
+        self.following = following
 
     def conduct(self, operation_id: int) -> OperationState | None:
-        """Work on the operation until it ends or must wait. None: it was not ours to do, or no longer."""
-        self.at("claim.before")
+        """Work on the operation until it ends or must wait, then on what may follow over its connection.
+
+        How the first one ended. None: it was not ours to do, or no longer.
+        """
+        batch = _Batch(self)
         try:
-            claim = self.ledger.claim(operation_id)
+            state = batch.conduct(operation_id)
+            for following in batch.following():
+                batch.conduct(following)
+            return state
+        finally:
+            batch.hang_up()
+
+
+class _Batch:
+    """Claims of one device, one by one, each by itself, over the connection that the last one left."""
+
+    def __init__(self, conductor: Conductor) -> None:
+        self._c = conductor
+        self._until = boottime() + conductor.deadline
+        self._left: SessionPort | None = None  # by the last claim, which ended in a proven change
+        self._claims: list[Claim] = []
+
+    def conduct(self, operation_id: int) -> OperationState | None:
+        self._c.at("claim.before")
+        try:
+            claim = self._c.ledger.claim(operation_id)
         except NotClaimed:
             return None
-        self.at("claim.after")
-        run = _Run(self, claim)
+        self._c.at("claim.after")
+        self._claims.append(claim)
+        left, self._left = self._left, None
+        run = _Run(self._c, claim, left)
         try:
             return run.whole()
         except LeaseLost:
@@ -77,18 +114,35 @@ class Conductor:
             log.error("operation %s: %s", operation_id, error)
             return run.given_up(str(error))
         finally:
-            run.hang_up()
+            self._left = run.leave()
+
+    def following(self) -> Iterator[int]:
+        """What to try to claim next. Ends with the first claim that leaves no connection."""
+        claimed = 0
+        while self._left is not None and claimed < len(self._claims) < LONGEST_BATCH:
+            claimed = len(self._claims)
+            if boottime() < self._until:
+                for operation_id in self._c.following(self._claims[-1]):
+                    yield operation_id
+                    if len(self._claims) > claimed:
+                        break
+
+    def hang_up(self) -> None:
+        if self._left is not None:
+            self._left.close()
 
 
 class _Run:
-    """One claim from begin to end."""
+    """One claim from begin to end. `left` is a session that another claim of the device has ended with."""
 
-    def __init__(self, conductor: Conductor, claim: Claim) -> None:
+    def __init__(self, conductor: Conductor, claim: Claim, left: SessionPort | None) -> None:
         self._c = conductor
         self._claim = claim
         self._state = conductor.machine.begin(claim.facts)
         self._secrets = Secrets(claim, conductor.keys)
         self._session: SessionPort | None = None
+        self._left = left
+        self._changed = False  # the session's last change request was accepted
         self._prepaid = claim.connecting if claim.prepaid else frozenset()
         self._heard: p.Reply | None = None  # to the last change request, until it is on record
         self._shows_at = 0.0  # on CLOCK_BOOTTIME: from when on what was sent can be seen
@@ -120,10 +174,19 @@ class _Run:
         except LeaseLost:
             return None
 
+    def leave(self) -> SessionPort | None:
+        """The session, for the next claim, if it has made a change that is proven; closed otherwise."""
+        session = None
+        if self._end is OperationState.SUCCEEDED and self._changed and self._proof != Verdict.RESTRICTED:
+            session, self._session = self._session, None
+        self.hang_up()
+        return session
+
     def hang_up(self) -> None:
-        if self._session is not None:
-            self._session.close()
-            self._session = None
+        for session in (self._session, self._left):
+            if session is not None:
+                session.close()
+        self._session = self._left = None
 
     def _perform(self, state: Rotation, effect: p.Effect) -> p.Event:
         name = type(effect).__name__.lower()
@@ -215,16 +278,39 @@ class _Run:
             self._ended(self._claim.connecting, None)
             return self._not_connected(Outcome.BAD_TEMPLATE, str(error))
         try:
+            report = self._gone_on(job)
+            if report is not None:
+                return self._prepared(report, logged_in=False)
             self._session = self._c.sessions.open(job)
-            report = self._session.prepare()
+            return self._prepared(self._session.prepare(), logged_in=True)
         except ChildGone as gone:
             return self._not_connected(Outcome.UNKNOWN, str(gone))
-        return self._prepared(report)
 
-    def _prepared(self, report: Report) -> p.Event:
+    def _gone_on(self, job: Job) -> Report | None:
+        """The status read over the connection that was left. None: it is of no use, and a login must show
+        whether the account or the connection is the reason. Raises ChildGone."""
+        if self._left is None:
+            return None
+        self._c.at("proceed.before")
+        try:
+            proceeds = self._left.proceed(job)
+        except ChildGone:  # nothing was asked of the target yet
+            proceeds = False
+        if not proceeds:
+            self.hang_up()
+            return None
+        self._session, self._left = self._left, None
+        self._c.at("proceed.after")
+        report = self._session.prepare()
+        if report.outcome in _AS_IT_IS:
+            return report
+        self._drop_session()
+        return None
+
+    def _prepared(self, report: Report, *, logged_in: bool) -> p.Event:
         self._steps.append(report)
         if report.outcome is not Outcome.UNKNOWN:  # which may hide a refusal, and so stays in flight
-            self._logged_in(report)
+            self._judge_tries(report, logged_in)
         if report.outcome is not Outcome.OK:
             return self._not_connected(report.outcome, report.message)
         status = report.facts.get("status", "usable")
@@ -232,15 +318,22 @@ class _Run:
             return self._not_connected(Outcome.ACCOUNT_DISABLED, f"the account is {status} and is left so")
         return self._identified(report.facts.get("identity"))
 
-    def _logged_in(self, report: Report) -> None:
-        """Whose try opened. Once a section has run, the login itself did, and a refusal is that of `su`."""
+    def _judge_tries(self, report: Report, logged_in: bool) -> None:
+        """Whose try opened. Once a section has run, the login itself did, and a refusal is that of `su`.
+
+        Where nobody logged in, because the connection was there, what opened was not tried; a refusal is
+        that of `sudo`, which asks for the same secret once more.
+        """
         claim = self._claim
         opened = _LOGGED_IN.get(report.outcome, True)
         took_on = bool(claim.becoming and report.steps)
         self._ended(claim.becoming, opened if took_on else None)
-        self._ended({claim.logs_in}, True if took_on else opened)
-        jumps = claim.connecting - claim.becoming - {claim.logs_in}
-        self._ended(jumps, None if opened is None and not took_on else True)
+        login = True if took_on else opened
+        way = None if login is None else True
+        if not logged_in:
+            login, way = (False if login is False else None), None
+        self._ended({claim.logs_in}, login)
+        self._ended(claim.connecting - claim.becoming - {claim.logs_in}, way)
 
     def _identified(self, identity: str | None) -> p.Event:
         """The account's own id must be the one on record: a deleted and recreated account is another one."""
@@ -276,6 +369,7 @@ class _Run:
             self._heard = p.Reply.UNSURE
             return p.Applied(p.Reply.UNSURE)
         self._steps.append(report)
+        self._changed = report.outcome is Outcome.OK
         self._outcome, self._message = report.outcome, report.message
         settle = self._claim.plan.settle_seconds
         self._shows_at = boottime() + settle
@@ -394,9 +488,11 @@ class _Run:
             self._transcripts.append("# the executor child ended before its transcript was read\n")
 
     def _drop_session(self) -> None:
+        self._changed = False
         if self._session is not None:
             self._keep_transcript()
-            self.hang_up()
+            self._session.close()
+            self._session = None
 
     def _child_deadline(self) -> float:
         """The child must be dead before anybody else may take over: its deadline ends before the lease
@@ -451,6 +547,10 @@ _VERDICTS = {
     Verdict.LOCKED: p.Verdict.LOCKED,
     Verdict.UNKNOWN: p.Verdict.UNKNOWN,
 }
+
+_AS_IT_IS = frozenset({Outcome.OK, Outcome.BAD_LOGIN, Outcome.LOCKED_OUT, Outcome.UNKNOWN})
+"""Ends of a `prepare` over an earlier claim's connection after which nobody logs in to hear the same: all is
+well, or a secret may have been refused, which a login would only try again."""
 
 _LOGGED_IN: dict[Outcome, bool | None] = {
     Outcome.BAD_LOGIN: False,

@@ -54,7 +54,7 @@ class Secrets:
 
     def _open(self, version: SealedVersion) -> Secret:
         key = self._keys.private(version.credential.zone)
-        return open_sealed(version.sealed, key, version.credential.context(version.number))
+        return open_sealed(version.sealed, key, version.context)
 
 
 def job_for(claim: Claim, secrets: Secrets, login: int | None, candidate: int | None, deadline: float) -> Job:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Callable, Collection, Sequence
 
 from sqlalchemy import Connection, select, update
 
@@ -30,20 +31,32 @@ log = logging.getLogger(__name__)
 
 AT_ONCE = 500  # due operations that one tick rings for
 BREATH = 0.05  # seconds between two rounds of ringing, however many operations end
+PATIENCE = 3.0  # seconds that a ring may go unheard
 
 
 class Tick:
-    """Runs in a thread of its own. `beat` is the moment (time.monotonic) of the last tick that went
-    through."""
+    """Runs in a thread of its own, in every worker. `beat` is the moment (time.monotonic) of the last tick
+    that went through, `upkeep` is what else is done at each tick."""
 
-    def __init__(self, database: Database, bell: Bell, interval: float) -> None:
+    def __init__(
+        self,
+        database: Database,
+        bell: Bell,
+        zone: str,
+        interval: float,
+        upkeep: Sequence[Callable[[], None]] = (),
+    ) -> None:
         self._database = database
         self._bell = bell
+        self._zone = zone
         self._interval = interval
+        self._upkeep = upkeep
         self._stopping = threading.Event()
         self._woken = threading.Event()
         self._more = False  # something waits for room
+        self._unheard: dict[int, float] = {}  # what was rung for in vain, and since when
         self._thread = threading.Thread(target=self._run, name="tick", daemon=True)
+        self.take: Callable[[int], bool] | None = None  # works on an operation, if there is a place for it
         self.beat = time.monotonic()
 
     def start(self) -> None:
@@ -65,22 +78,34 @@ class Tick:
             _note_time(connection)
             _expire(connection)
             delete_expired(connection)
+        with self._database.writing() as connection:
             chain.append(connection)
         while True:
             with self._database.writing() as connection:
                 if not parent_changed.expand(connection):
                     break
+        for each in self._upkeep:
+            each()
         self.ring()
         self.beat = time.monotonic()
 
     def ring(self) -> None:
-        """Ring for what is due. Raises StoreUnavailable."""
+        """Ring for what is due in this zone. Raises StoreUnavailable."""
         with self._database.reading() as connection:
-            found = due(connection, AT_ONCE)
-        self._more = len(found) == AT_ONCE or not all(has_room for _, has_room in found)
-        for operation_id, has_room in found:
-            if has_room:
-                self._bell.ring(operation_id)
+            found = due(connection, self._zone, AT_ONCE)
+        self._more = len(found) == AT_ONCE or not all(has_room for _, has_room, _ in found)
+        waiting = {operation_id: priority for operation_id, has_room, priority in found if has_room}
+        for operation_id, priority in waiting.items():
+            self._bell.ring(operation_id, self._zone, priority)
+        self._look_after(waiting)
+
+    def _look_after(self, waiting: Collection[int]) -> None:
+        """What nobody came for is taken without the broker: it may be away, or have lost the ring."""
+        now_ = time.monotonic()
+        self._unheard = {each: self._unheard.get(each, now_) for each in waiting}
+        for operation_id, since in self._unheard.items():
+            if now_ - since >= PATIENCE and (self.take is None or not self.take(operation_id)):
+                break
 
     def _run(self) -> None:
         while not self._stopping.is_set():

@@ -5,11 +5,15 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
 import socket
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Sequence
 
 from sqlalchemy import select
 
+from engine.operations.batches import following
+from engine.operations.claims import Claim
 from engine.operations.ledger import Ledger
 from engine.operations.models import attempt
 from engine.settings import Settings
@@ -31,7 +35,8 @@ PRELOADED = ("ssh", "fake")
 
 
 def worker_name() -> str:
-    return f"{socket.gethostname()}-{os.getpid()}"
+    """Leases are held under it, so no two starts have the same: in containers host and pid come again."""
+    return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
 
 
 class Worker:
@@ -44,17 +49,55 @@ class Worker:
         keys: ZoneKeys,
         journal: JournalWriter,
         sessions: Sessions,
+        name: str,
     ) -> None:
+        self.name = name
         self._settings = settings
         self._database = database
         self._keys = keys
-        self._ledger = Ledger(database, worker_name(), settings.lease, settings.margin)
-        self._conductor = Conductor(self._ledger, sessions, keys, journal, settings.deadline)
+        self._ledger = Ledger(database, name, settings.zone, settings.lease, settings.margin)
+        self._conductor = Conductor(
+            self._ledger, sessions, keys, journal, settings.deadline, following=self._following
+        )
         self.bell: Bell | None = None
         self.ended: Callable[[], None] | None = None  # told when an operation was worked on
+        self.draining = threading.Event()  # take nothing more
+        self._slots = threading.BoundedSemaphore(settings.threads)
+        self._count = threading.Lock()
+        self._busy = 0
+
+    @property
+    def busy(self) -> int:
+        """How many operations it works on now."""
+        return self._busy
+
+    def heard(self, operation_id: int) -> None:
+        """The bell rang: work on it as soon as there is a place."""
+        self._slots.acquire()
+        self._work(operation_id)
+
+    def take(self, operation_id: int) -> bool:
+        """Work on it in a thread of its own, if there is a place now: nobody heard the bell."""
+        if self.draining.is_set() or not self._slots.acquire(blocking=False):
+            return False
+        threading.Thread(target=self._work, args=(operation_id,), name="unheard", daemon=True).start()
+        return True
+
+    def _work(self, operation_id: int) -> None:
+        """In a place that was taken. What comes after the word to drain is left to others."""
+        try:
+            with self._count:
+                self._busy += 1
+            if not self.draining.is_set():
+                self.operation(operation_id)
+        finally:
+            with self._count:
+                self._busy -= 1
+            self._slots.release()
 
     def operation(self, operation_id: int) -> None:
-        """Work on an operation, if it is due and free, and there is room to write down what comes of it.
+        """Work on an operation, if it is due and free, and there is room to write down what comes of it; then
+        on those that may go over its connection.
 
         A full volume or a database that is away leaves it to the next tick.
         """
@@ -69,6 +112,13 @@ class Worker:
         except StoreUnavailable as error:
             log.warning("operation %s: %s", operation_id, error)
         return None
+
+    def _following(self, claim: Claim) -> Sequence[int]:
+        """What may come next over the claim's connection, for as long as more may be begun at all."""
+        if self.draining.is_set() or full_volumes(self._settings):
+            return ()
+        with self._database.reading() as connection:
+            return following(connection, claim)
 
     def reveal(self, request_id: int) -> None:
         try:

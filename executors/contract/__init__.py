@@ -10,6 +10,7 @@ from executors.contract.executor import (
     Connection,
     Executor,
     Program,
+    Reusable,
     Section,
 )
 from executors.contract.job import (
@@ -62,6 +63,7 @@ __all__ = [
     "Redactor",
     "Rendered",
     "Report",
+    "Reusable",
     "Secret",
     "SecretKind",
     "SecretMisuse",

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from executors.contract.job import Login, Proof, ProofKind, ProofPlan, Report, SecretKind, Target
 from executors.contract.parts import Values
@@ -65,6 +65,16 @@ class Connection(Protocol):
 
     def close(self) -> None:
         """Close politely; never raises for a connection that is already gone."""
+
+
+@runtime_checkable
+class Reusable(Protocol):
+    """A connection that several jobs of one login may use, one after the other. Connections that do not say
+    so serve one job only."""
+
+    def at_rest(self) -> bool:
+        """Whether it is alive and nothing of an earlier section is left on it: no prompt, no mode, no
+        directory. Asks nothing of the target."""
 
 
 class Executor(Protocol):

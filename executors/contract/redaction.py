@@ -26,6 +26,9 @@ SHORTEST = 6
 SHORTEST_ENCODED = 4
 """Encoded forms are looked for from this length on; control characters in them do not count."""
 
+START = 3
+"""Characters of a needle that are looked up before it is looked for."""
+
 NESTED = 2
 """How often an escaping is undone: JSON in JSON is common."""
 
@@ -72,22 +75,45 @@ class Needle(NamedTuple):
         return start - before, end + (self.after and text[end : end + 1] in BASE64 and end < len(text))
 
 
+class Needles:
+    """All needles, and those that a text can hold at all: the secrets of a batch make thousands."""
+
+    __slots__ = ("_by_start", "_shorter", "all")
+
+    def __init__(self, needles: Iterable[Needle]) -> None:
+        self.all = tuple(needles)
+        self._by_start: dict[str, list[Needle]] = {}
+        for needle in self.all:
+            self._by_start.setdefault(needle.text[:START], []).append(needle)
+        self._shorter = [needle for needle in self.all if len(needle.text) < START]
+
+    def possible(self, text: str) -> Sequence[Needle]:
+        if len(text) > len(self.all):  # then to look for each costs less than to look at each place
+            return self.all
+        starts = {text[place : place + START] for place in range(len(text) - START + 1)}
+        found = [needle for start in starts & self._by_start.keys() for needle in self._by_start[start]]
+        return [*found, *self._shorter]
+
+
 class Redactor:
     """Masks the secrets given. Holds them in memory; cannot be pickled."""
 
     __slots__ = ("_form_needles", "_needles")
 
-    def __init__(self, secrets: Iterable[Secret]) -> None:
+    def __init__(self, secrets: Iterable[Secret], beside: Redactor | None = None) -> None:
+        """Masks what `beside` masks too; what that has derived of its secrets is not derived again."""
         found = {needle for secret in secrets for needle in _needles(secret.reveal()) if needle.text}
-        self._needles = tuple(found)
-        self._form_needles = tuple(
+        if beside is not None:
+            found.update(beside._needles.all)
+        self._needles: Needles = Needles(found)
+        self._form_needles = Needles(
             needle._replace(text=needle.text.replace("+", " ")) if "+" in needle.text else needle
             for needle in found
         )
 
     def redact(self, text: str) -> str:
         """The text with every form of every secret replaced by the mask. Never raises: withheld then."""
-        if not self._needles:
+        if not self._needles.all:
             return text
         try:
             return _masked(text, self._spans(text))
@@ -100,7 +126,8 @@ class Redactor:
     def _spans(self, text: str) -> list[tuple[int, int]]:
         spans: list[tuple[int, int]] = []
         for view, is_form in _views(text):
-            for needle in self._form_needles if is_form else self._needles:
+            needles = self._form_needles if is_form else self._needles
+            for needle in needles.possible(view.text):
                 for start in _occurrences(view.text, needle.text):
                     begin, end = view.origin(*needle.extent(view.text, start))
                     if not needle.whole_line:

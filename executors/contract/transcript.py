@@ -40,6 +40,13 @@ class Transcript:
         """For messages that quote the target."""
         return self._redactor.redact(text)
 
+    def begin_anew(self, secrets: Iterable[Secret]) -> None:
+        """For the next job over the same connection: the earlier text goes, the earlier secrets stay hidden,
+        whatever the target repeats."""
+        self._redactor = Redactor(secrets, self._redactor)
+        self._pieces.clear()
+        self._size = self._dropped = 0
+
     def text(self) -> str:
         """The whole, redacted as one text, so that a secret split over two reads is found too."""
         whole = self._redactor.redact("".join(self._pieces))

@@ -173,6 +173,9 @@ class FakeConnection:
                 return Report(outcome, message, facts, tuple(steps))
         return Report(Outcome.OK, "", facts, tuple(steps))
 
+    def at_rest(self) -> bool:
+        return self._open
+
     def close(self) -> None:
         self._open = False
 

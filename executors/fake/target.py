@@ -23,7 +23,7 @@ CREATE TABLE clock (ahead REAL NOT NULL);
 INSERT INTO clock VALUES (0);
 CREATE TABLE account (
     name TEXT PRIMARY KEY, behaviour TEXT NOT NULL,
-    failed INTEGER NOT NULL DEFAULT 0, counted INTEGER NOT NULL DEFAULT 0,
+    logins INTEGER NOT NULL DEFAULT 0, failed INTEGER NOT NULL DEFAULT 0, counted INTEGER NOT NULL DEFAULT 0,
     last_failure REAL NOT NULL DEFAULT 0, locked_until REAL NOT NULL DEFAULT 0,
     saves INTEGER NOT NULL DEFAULT 0
 );
@@ -176,6 +176,10 @@ class FakeTarget:
             rows = db.execute("SELECT content FROM password WHERE account = ? ORDER BY id", (account,))
             return tuple(content for (content,) in rows)
 
+    def logins(self, account: str) -> int:
+        """All logins that were let in ever, proofs among them."""
+        return self._number("logins", account)
+
     def failed_logins(self, account: str) -> int:
         """All failed logins ever."""
         return self._number("failed", account)
@@ -208,7 +212,7 @@ class FakeTarget:
             if not _matches(db, account, password, behaviour):
                 _count_failure(db, account, now, behaviour)
                 return Access.REFUSED
-            db.execute("UPDATE account SET counted = 0 WHERE name = ?", (account,))
+            db.execute("UPDATE account SET counted = 0, logins = logins + 1 WHERE name = ?", (account,))
             if behaviour.disabled:
                 return Access.DISABLED
             return Access.MUST_CHANGE if behaviour.must_change else Access.OPENS

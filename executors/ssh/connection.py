@@ -70,6 +70,10 @@ class SshConnection:
         finally:
             stream.close()
 
+    def at_rest(self) -> bool:
+        """Each command had a channel of its own, which is closed; the login itself has no state."""
+        return self._path.transport.is_active()
+
     def close(self) -> None:
         """Close politely; never raises for a connection that is already gone."""
         self._path.close()

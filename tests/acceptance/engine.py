@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -15,7 +14,7 @@ from urllib.parse import quote
 
 import requests
 
-from tests.demo.engine import KEYTURN, Engine, clean_environment
+from tests.demo.engine import Engine
 from tests.peers.accounts import LocalAccounts
 from tests.peers.sshd import SshServer
 
@@ -27,21 +26,16 @@ _numbers = itertools.count(1)
 class RunningEngine(Engine):
     """`keyturn up` with settings of its own, `KEYTURN_<NAME>=value`; its API as well as its commands."""
 
+    role = "up"
+
     def __init__(self, data: Path, *arguments: str | Path, **settings: str) -> None:
         super().__init__(data)
         self._arguments = arguments
         self._settings = {f"KEYTURN_{name.upper()}": value for name, value in settings.items()}
 
     def launch(self, listen: str = "127.0.0.1:0") -> None:
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [KEYTURN, "up", "--data", self.data, "--listen", listen, *self._arguments],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env=clean_environment(KEYTURN_TICK=TICK, **self._settings),
-                start_new_session=True,
-            )
+        where = ("--data", self.data, "--listen", listen)
+        self._begin(self.role, *where, *self._arguments, **{"KEYTURN_TICK": TICK, **self._settings})
 
     def api(self, method: str, path: str, token: str | None = None, **options: Any) -> requests.Response:
         """One request below /api/v1, with the administrator's token unless another is given."""

@@ -750,13 +750,15 @@ def test_no_process_that_holds_secrets_writes_core_files(run: Run) -> None:
 
 
 def test_a_message_of_the_broker_holds_an_id_and_nothing_else() -> None:
-    app = make_app("memory://", "keyturn-leaks")
+    app = make_app("memory://", "leaks")
     register(app, lambda _: None, lambda _: None)
-    bell = Bell(app)
-    bell.ring(4711)
-    bell.reveal(815)
+    bell = Bell(app, "leaks")
+    bell.start()
+    bell.ring(4711, "default", 1)
+    bell.reveal(815, "default")
+    bell.stop()
     with app.connection_for_read() as connection:
-        queue = connection.SimpleQueue("keyturn-leaks")
+        queue = connection.SimpleQueue("keyturn.leaks.default.urgent")
         for name, number in (("keyturn.operation", 4711), ("keyturn.reveal", 815)):
             message = queue.get(timeout=PATIENCE)
             assert message.decode() == [

@@ -56,14 +56,17 @@ class Engine:
         self.wait_until(self.is_ready, "the engine did not become ready")
 
     def launch(self, listen: str = "127.0.0.1:0") -> None:
+        self._begin("up", "--data", self.data, "--listen", listen)
+
+    def _begin(self, *arguments: str | Path, **settings: str) -> None:
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [self._keyturn, "up", "--data", self.data, "--listen", listen],
+                [self._keyturn, *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 cwd=self._cwd,
-                env=clean_environment(),
+                env=clean_environment(**settings),
                 start_new_session=True,  # an interrupt at the keyboard is for whoever started it
             )
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 import sqlite3
 import struct
 from collections import Counter
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, LiteralString, Protocol
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -21,9 +23,11 @@ from executors.fake.target import FakeTarget
 
 SUITE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
 VERSIONS = """
-SELECT credential.username, authority.name, account.name, kind || '/' || service, number, status, sealed
+SELECT credential.username, authority.name, account.name, kind || '/' || service,
+  coalesce(sealed_as, number), status, sealed
 FROM secret_version JOIN credential ON credential.id = secret_version.credential_id
 JOIN account ON account.id = credential.account_id JOIN authority ON authority.id = account.authority_id
+ORDER BY CASE WHEN status = 'current' THEN 0 ELSE 1 END, number DESC
 """
 LAST = """
 SELECT username, operation.state, action
@@ -49,24 +53,41 @@ def open_value(sealed: bytes, key: X25519PrivateKey, *names: str) -> str:
     return AESGCM(data_key).decrypt(sealed[end : end + 12], sealed[end + 12 :], header + bound).decode()
 
 
-def judge(directory: Path) -> Verdict:
-    found = Verdict()
-    target = FakeTarget(directory / "target")
-    key = load_pem_private_key((directory / "keys" / "default.key").read_bytes(), password=None)
+class Rows(Protocol):
+    """A connection to SQLite or PostgreSQL."""
+
+    def execute(self, statement: LiteralString, /) -> Any: ...
+
+
+def zone_key(path: Path) -> X25519PrivateKey:
+    key = load_pem_private_key(path.read_bytes(), password=None)
     assert isinstance(key, X25519PrivateKey)
+    return key
+
+
+def judge(directory: Path) -> Verdict:
+    target = FakeTarget(directory / "target")
     with closing(sqlite3.connect(directory / "keyturn.sqlite")) as db:
-        statuses: dict[str, Counter[str]] = {}
-        opening: dict[str, set[str]] = {}
-        for user, authority, account, slot, number, status, sealed in db.execute(VERSIONS):
-            secret = open_value(sealed, key, authority, account, slot, str(number), "secret")
-            statuses.setdefault(user, Counter())[status] += 1
-            if target.opens(user, secret):
-                opening.setdefault(user, set()).add(status)
-        for user, (state, action) in {user: rest for user, *rest in db.execute(LAST)}.items():
-            if state == "succeeded" and action != "deactivate" and "current" not in opening.get(user, set()):
-                found.wrong.append(f"{user}: {action} succeeded, and the current version does not open it")
-        _audited(db, found)
+        found = judged(db, zone_key(directory / "keys" / "default.key"), target.opens)
         _budgets(db, target, found)
+    return found
+
+
+def judged(db: Rows, key: X25519PrivateKey, opens: Callable[[str, str], bool]) -> Verdict:
+    """`opens`: whether the target's own record accepts this secret of this user."""
+    found = Verdict()
+    statuses: dict[str, Counter[str]] = {}
+    opening: dict[str, str] = {}
+    for user, authority, account, slot, number, status, sealed in db.execute(VERSIONS):
+        statuses.setdefault(user, Counter())[status] += 1
+        if user not in opening:  # to ask the target is dear
+            secret = open_value(bytes(sealed), key, authority, account, slot, str(number), "secret")
+            if opens(user, secret):
+                opening[user] = status
+    for user, (state, action) in {user: rest for user, *rest in db.execute(LAST)}.items():
+        if state == "succeeded" and action != "deactivate" and opening.get(user) != "current":
+            found.wrong.append(f"{user}: {action} succeeded, and the current version does not open it")
+    _audited(db, found)
     for user, counts in statuses.items():
         if user not in opening:
             found.lost.append(user)
@@ -81,7 +102,7 @@ def _budgets(db: sqlite3.Connection, target: FakeTarget, found: Verdict) -> None
             found.wrong.append(f"{user}: locked out")
 
 
-def _audited(db: sqlite3.Connection, found: Verdict) -> None:
+def _audited(db: Rows, found: Verdict) -> None:
     """Every change of a state has its entry, and no entry tells of a change that was not."""
     changes: Counter[tuple[int, str]] = Counter()
     for operation, before, after, by in db.execute("SELECT operation_id, before, after, by FROM transition"):
@@ -98,10 +119,10 @@ def _audited(db: sqlite3.Connection, found: Verdict) -> None:
             entries[operation, action] += 1
     if changes != entries:
         found.wrong.append(f"transitions and audit differ: {(changes - entries) or (entries - changes)}")
+    told_of = Counter(action for (action,) in db.execute("SELECT action FROM audit_entry"))
     for status, action in (("sent_at IS NOT NULL", "secret.sent"), ("number > 0", "secret.candidate")):
         made = "origin IN ('generated', 'parent')"
         query = f"SELECT count(*) FROM secret_version WHERE {made} AND {status}"
         (versions,) = db.execute(query).fetchone()
-        (audited,) = db.execute("SELECT count(*) FROM audit_entry WHERE action = ?", (action,)).fetchone()
-        if audited < versions:
-            found.wrong.append(f"{versions} versions and {audited} entries {action}")
+        if told_of[action] < versions:
+            found.wrong.append(f"{versions} versions and {told_of[action]} entries {action}")

@@ -10,12 +10,14 @@ import os
 import socket
 import sqlite3
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn
 
+from engine.operations.batches import following
+from engine.operations.claims import Claim
 from engine.operations.ledger import Ledger
 from engine.operations.restart import resume
 from engine.rotation.machine import Machine
@@ -98,7 +100,7 @@ class Process:
         fcntl.flock(hold, fcntl.LOCK_EX)
         self.at("resume.before")
         with self.database.writing() as connection:
-            resume(connection, self.keys, read_all(Path(JOURNAL)), "engine")
+            resume(connection, read_all(Path(JOURNAL)), "engine")
         self.at("resume.after")
         self.join(hold)
         os.close(hold)
@@ -109,13 +111,24 @@ class Process:
             incarnation = connection.execute(engine_state.select()).one().incarnation
         parts = self.parts
         journal = parts.journal(Path(JOURNAL), incarnation)
-        ledger = parts.ledger(self.database, f"box-{os.getpid()}", parts.lease, parts.margin)
+        ledger = parts.ledger(self.database, f"box-{os.getpid()}", "default", parts.lease, parts.margin)
         with (parts.children or Forked)(("fake",), hold) as children:
             self.conductor = Conductor(
-                ledger, children, self.keys, journal, parts.deadline, parts.machine(), self._observe
+                ledger,
+                children,
+                self.keys,
+                journal,
+                parts.deadline,
+                parts.machine(),
+                self._observe,
+                self._following,
             )
             self._work()
         journal.close()
+
+    def _following(self, claim: Claim) -> Sequence[int]:
+        with self.database.reading() as connection:
+            return following(connection, claim)
 
     def _observe(self, point: str) -> None:
         if point == "apply.after" and self.scenario.relents is not None:

@@ -81,6 +81,22 @@ def family(scene: Scene) -> None:
     scene.account("child", LOCKS[2], parent="alice@box", link="own")
 
 
+def several(odd: Behaviour) -> Callable[[Scene], None]:
+    """Accounts that one administrator changes over one connection; the second of them behaves oddly."""
+
+    def build(scene: Scene) -> None:
+        scene.account("boss", replace(LOCKS[2], admin=True))
+        for name, how in (("alice", LOCKS[2]), ("bob", odd), ("carol", LOCKS[2])):
+            scene.account(name, how, auth="boss@box")
+
+    return build
+
+
+def all_asked(database: Database, target: FakeTarget) -> None:
+    for name in ("alice", "bob", "carol"):
+        ask(database, Action.CHANGE_SECRET, name)
+
+
 def overlapping(scene: Scene) -> None:
     lockout = {"threshold": 4, "window_seconds": WINDOW}
     scene.policy("overlaps", lockout=lockout, overlap_seconds=600.0)
@@ -117,6 +133,12 @@ SCENARIOS = (
     Scenario("drops before the deed", own(1, Reply.DROPS_WITHOUT_APPLYING), (CHANGE,), relents=1),
     Scenario("does not save", own(save_fails=True), (CHANGE,)),
     Scenario("parent and children", family, (CHANGE,)),
+    Scenario("a batch", several(replace(LOCKS[2], delay_after=0.004)), (all_asked,)),
+    Scenario(
+        "a batch with one that drops",
+        several(replace(LOCKS[2], reply=Reply.DROPS_AFTER_APPLYING)),
+        (all_asked,),
+    ),
     Scenario("an older one opens", own(), (VERIFY,), before=(CHANGE, BACK_TO_FIRST)),
     Scenario("an older one opens, one probe", own(1), (VERIFY,), before=(CHANGE, CHANGE, BACK_TO_FIRST)),
     Scenario("a stranger's opens", reset(), (RECONCILE,), before=(outside("alice", "a stranger's"),)),

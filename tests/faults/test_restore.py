@@ -166,9 +166,11 @@ def test_what_a_crash_left_in_the_journal_is_no_restore(base: Path) -> None:
     record = Record(
         Kind.CANDIDATE, incarnation, 0, "box", "alice", "password/", 2, sealed, key_id(public), 1.0
     )
-    JournalWriter(Path("journal"), incarnation).append([record])
+    crashed = JournalWriter(Path("journal"))
+    crashed.append([record])
+    crashed.close()
     with DATABASE.writing() as connection:
-        recovery = resume(connection, keys, read_all(Path("journal")), "engine")
+        recovery = resume(connection, read_all(Path("journal")), "engine")
     assert not recovery.restored
     assert len(recovery.imported) == 1
     assert state() == (incarnation, False)

@@ -97,8 +97,7 @@ class LocalAccounts:
 
     def opens(self, name: str, password: str) -> bool:
         """Whether the target's record accepts this password; a locked password accepts none."""
-        stored = self.shadow_hash(name)
-        return _crypt(password, stored) == stored
+        return accepts(self.shadow_hash(name), password)
 
     def remove_all(self) -> None:
         """Remove every account of this run, with home, processes and sudo rules."""
@@ -163,6 +162,11 @@ def _remove_abandoned() -> None:
             with contextlib.suppress(AccountCommandFailed):
                 _remove(entry)
             (SUDOERS / entry.pw_name.partition("_")[0]).unlink(missing_ok=True)
+
+
+def accepts(stored: str, password: str) -> bool:
+    """Whether this second field of shadow(5) accepts the password."""
+    return _crypt(password, stored) == stored
 
 
 def _crypt(password: str, setting: str) -> str:

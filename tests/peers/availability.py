@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-PEERS = ("sshd", "postgresql")
+PEERS = ("sshd", "postgresql", "redis", "rabbitmq")
 _asked: dict[str, bool] = {}
 
 

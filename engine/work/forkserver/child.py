@@ -85,9 +85,19 @@ def _arm(deadline: float) -> None:
     signal.setitimer(signal.ITIMER_REAL, left)
 
 
+def _proceed(session: Session, request: frames.Wire) -> bool:
+    """The new job's deadline holds before anything of the job is looked at."""
+    deadline = frames.read(frames.decode_deadline, request.get("deadline"))
+    _arm(deadline)
+    job = frames.read(frames.decode_job, request.get("job"))
+    return session.proceed(replace(job, deadline=deadline - boottime()))
+
+
 def answer(session: Session, verb: str, request: frames.Wire) -> frames.Wire:
     """One verb. Raises FrameError for one that is not known."""
     match verb:
+        case "proceed":
+            return {"proceeds": _proceed(session, request)}
         case "prepare":
             return {"report": frames.encode_report(session.prepare())}
         case "apply":

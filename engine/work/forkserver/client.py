@@ -52,6 +52,13 @@ class Child:
             raise ChildGone(str(answer["error"]))
         return self
 
+    def proceed(self, job: Job) -> bool:
+        """Hand another job over, for the connection of the last one; see `Session.proceed`. The child lives
+        as long as the new job's deadline. Raises ChildGone, FrameTooLarge (nothing was sent of the job)."""
+        self._deadline = boottime() + job.deadline
+        parts = {"deadline": self._deadline, "job": frames.encode_job(job)}
+        return self._ask_for(frames.decode_flag, "proceeds", verb="proceed", **parts)
+
     def prepare(self) -> Report:
         return self._ask_for(frames.decode_report, "report", verb="prepare")
 

@@ -12,6 +12,7 @@ import json
 import socket
 import struct
 from collections.abc import Callable, Mapping
+from math import isfinite
 from typing import Any, TypeVar
 
 from executors.contract import (
@@ -177,6 +178,20 @@ def encode_proof(proof: Proof) -> Wire:
 
 def decode_proof(data: Wire) -> Proof:
     return Proof(Verdict(data["verdict"]), ProofKind(data["kind"]), _text(data["detail"]))
+
+
+def decode_deadline(data: Any) -> float:
+    """An instant as `send_header` sends it; no infinity and no NaN, which would disarm the timer."""
+    deadline = float(data)
+    if not isfinite(deadline):
+        raise ValueError("not an instant")
+    return deadline
+
+
+def decode_flag(data: Any) -> bool:
+    if not isinstance(data, bool):
+        raise TypeError("not a flag")
+    return data
 
 
 def decode_text(data: Any) -> str:

@@ -18,8 +18,9 @@ from engine.access import tokens
 from engine.access.service import Role
 from engine.api.app import create_app
 from engine.api.context import ApiContext
+from engine.catalog import workers
 from engine.catalog.rules import ensure_shipped_policies
-from engine.catalog.zones import ensure_zone
+from engine.catalog.zones import ensure_zone, get_zone
 from engine.record import logs
 from engine.settings import Settings
 from engine.store.database import Database
@@ -31,6 +32,11 @@ from engine.vault.service import answer
 from executors.contract import Secret
 
 MAX_BODY = 64 * 1024
+
+WORKER = "box-1"
+
+
+WORKER = "box-1"
 
 
 @dataclass
@@ -59,7 +65,6 @@ class Api:
     bell: FakeBell
     client: TestClient
     token: str
-    worker_age: list[float | None]
     log: io.StringIO
 
     def token_of(self, role: Role, expires: float | None = None) -> str:
@@ -101,6 +106,7 @@ def first_start(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ensure_zone(connection, "test", settings.zone, public.public_bytes_raw())
         ensure_shipped_policies(connection, "test")
         store.sync(connection, "test")
+        workers.started(connection, WORKER, get_zone(connection, settings.zone).id, "box", "0", 8)
     database.dispose()
     return settings.data
 
@@ -112,7 +118,7 @@ def application(first_start: Path) -> FastAPI:
     database = Database(settings.database_url)
     journal = JournalWriter(settings.journal_directory, "0" * 32)
     bell = FakeBell(database, FileKeys(settings.keys))
-    return create_app(ApiContext(database, settings, Secret("ab" * 32), bell, journal, lambda: None))
+    return create_app(ApiContext(database, settings, Secret("ab" * 32), bell, journal))
 
 
 @pytest.fixture
@@ -120,13 +126,15 @@ def api(tmp_path: Path, first_start: Path, application: FastAPI) -> Iterator[Api
     shutil.copytree(first_start, tmp_path, dirs_exist_ok=True)
     settings = Settings(data=tmp_path, max_body=MAX_BODY, min_free_disk=0)
     database, keys = Database(settings.database_url), FileKeys(settings.keys)
-    bell, age, log = FakeBell(database, keys), list[float | None]([0.0]), io.StringIO()
+    bell, log = FakeBell(database, keys), io.StringIO()
+    with database.writing() as connection:
+        workers.beat(connection, WORKER, 0)
     journal = JournalWriter(settings.journal_directory, incarnation(database))
-    context = ApiContext(database, settings, Secret("ab" * 32), bell, journal, lambda: age[0])
+    context = ApiContext(database, settings, Secret("ab" * 32), bell, journal)
     logs.configure("INFO", log, json=True)
     application.state.context = context
     with TestClient(application, raise_server_exceptions=False) as client:
-        made = Api(context, bell, client, "", age, log)
+        made = Api(context, bell, client, "", log)
         made.token = made.token_of(Role.ADMIN)
         yield made
     logs.configure("WARNING", sys.stderr, json=False)

@@ -15,14 +15,15 @@ from starlette.types import Message, Receive, Scope, Send
 
 from engine.access.service import Role
 from engine.api.limits import BodyLimit
-from engine.catalog.models import credential
+from engine.catalog.models import credential, worker
+from engine.catalog.zones import ensure_zone
 from engine.operations.models import attempt, operation
 from engine.record.models import audit_entry
 from engine.store.clock import now
 from engine.vault.refs import credential_ref
 from engine.vault.sealing import Purpose, seal_bytes
 from engine.vault.service import zone_key
-from tests.unit.api.conftest import MAX_BODY, Api
+from tests.unit.api.conftest import MAX_BODY, WORKER, Api
 
 CANARY = "canary-Xq7!pä$"
 
@@ -597,11 +598,29 @@ def test_it_is_ready_when_database_worker_and_journal_are(api: Api) -> None:
 
 
 def test_without_a_live_worker_it_is_not_ready_and_says_so(api: Api) -> None:
-    for age in (None, 3600.0):
-        api.worker_age[0] = age
+    for values in ({"beat": 1000.0}, {"stopped": 1000.0}):
+        with api.context.database.writing() as connection:
+            connection.execute(update(worker).values(**values))
         answer = api.client.get("/readyz")
         assert is_problem(answer, 503, "not_ready")
         assert "worker" in answer.json()["wrong"][0]
+
+
+def test_a_zone_without_a_worker_is_named_while_others_have_one(api: Api) -> None:
+    with api.context.database.writing() as connection:
+        ensure_zone(connection, "test", "dmz", bytes(32))
+    assert api.client.get("/readyz").json() == {"status": "ready"}
+    api.given_device("far", zone="dmz")
+    assert api.client.get("/readyz").json() == {"status": "ready", "zones_without_workers": ["dmz"]}
+
+
+def test_workers_are_listed_and_drained_by_an_administrator(api: Api) -> None:
+    assert [(row["name"], row["zone"], row["draining"]) for row in api.get("/workers").json()] == [
+        (WORKER, "default", False)
+    ]
+    assert api.post(f"/workers/{WORKER}/drain", token=api.token_of(Role.READER)).status_code == 403
+    assert api.post(f"/workers/{WORKER}/drain").json()["draining"] is True
+    assert is_problem(api.post("/workers/nobody/drain"), 404, "unknown_worker")
 
 
 def test_with_a_journal_that_is_gone_it_is_not_ready(api: Api, tmp_path: Path) -> None:

@@ -379,7 +379,7 @@ def test_up_takes_the_data_directory_and_the_address(monkeypatch: pytest.MonkeyP
     from click.testing import CliRunner
 
     started: list[Settings] = []
-    monkeypatch.setattr("engine.embedded.run", started.append)
+    monkeypatch.setattr("engine.processes.embedded.run", started.append)
     result = CliRunner().invoke(main, ["up", "--data", str(tmp_path / "new"), "--listen", "127.0.0.1:0"])
     assert result.exit_code == 0, result.output
     assert (started[0].data, started[0].listen) == (tmp_path / "new", "127.0.0.1:0")

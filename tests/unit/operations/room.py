@@ -28,7 +28,7 @@ from engine.templating import store as template_store
 from engine.vault.journal import JournalWriter
 from engine.vault.keys import FileKeys
 from engine.vault.models import secret_version
-from engine.vault.refs import credential_ref
+from engine.vault.refs import SealedVersion, credential_ref
 from engine.vault.sealing import open_sealed
 from engine.vault.service import import_secret
 from engine.work.conductor import Conductor, Observer, nothing
@@ -103,7 +103,7 @@ class Room:
             return import_secret(connection, self.journal, credential_id, Secret(secret), ACTOR)
 
     def ledger(self, worker: str = "worker-1", lease: float = 300.0) -> Ledger:
-        return Ledger(self.database, worker, lease, 5.0)
+        return Ledger(self.database, worker, "default", lease, 5.0)
 
     def claim(self, operation_id: int, **how: Any) -> Claim:
         return self.ledger(**how).claim(operation_id)
@@ -167,10 +167,9 @@ class Room:
         with self.database.reading() as connection:
             ref = credential_ref(connection, credential_id)
             which = (secret_version.c.credential_id == credential_id, secret_version.c.status == status)
-            number, sealed = connection.execute(
-                select(secret_version.c.number, secret_version.c.sealed).where(*which)
-            ).one()
-        return open_sealed(sealed, self.keys.private("default"), ref.context(number)).reveal()
+            columns = (secret_version.c.number, secret_version.c.sealed, secret_version.c.sealed_as)
+            version = SealedVersion(ref, *connection.execute(select(*columns).where(*which)).one())
+        return open_sealed(version.sealed, self.keys.private("default"), version.context).reveal()
 
     def opens(self, name: str, credential_id: int) -> bool:
         """Whether the current version is what opens the account, by the target's own record."""

@@ -144,10 +144,10 @@ def test_the_due_ones_of_a_paused_or_busy_device_do_not_starve_others(room: Room
     room.pause("paused")
     asked = room.ask(room.account("ann")).operation_id
     with room.database.reading() as connection:
-        found = due(connection, 2)
+        found = due(connection, "default", 2)
     assert asked in {each.id for each in found}
     with room.database.reading() as connection:
-        assert sum(each.has_room for each in due(connection, 100)) == 2
+        assert sum(each.has_room for each in due(connection, "default", 100)) == 2
 
 
 def test_what_waits_behind_a_live_one_is_not_rung_for(room: Room) -> None:
@@ -156,7 +156,7 @@ def test_what_waits_behind_a_live_one_is_not_rung_for(room: Room) -> None:
     room.ask(ann)
     room.ask(ann, Action.VERIFY)
     with room.database.reading() as connection:
-        assert due(connection, 10) == []
+        assert due(connection, "default", 10) == []
 
 
 def test_a_candidate_of_an_earlier_change_is_not_an_activations_business(room: Room) -> None:
@@ -201,7 +201,7 @@ def drain(room: Room, conduct: object, rounds: int = 200) -> None:
                     update(operation).where(operation.c.lease_until.is_(None)).values(due=now() - 1)
                 )
             with room.database.reading() as connection:
-                waiting = [each.id for each in due(connection, 1000)]
+                waiting = [each.id for each in due(connection, "default", 1000)]
             if not waiting:
                 return
             list(pool.map(conduct, [each for each in waiting for _ in (0, 1)]))

@@ -32,7 +32,7 @@ def restored(room: Room, credential_id: int, newest: int = 1) -> Recovery:
 
 def started(room: Room) -> Recovery:
     with room.database.writing() as connection:
-        found = resume(connection, room.keys, read_all(room.folder / "journal"), "engine")
+        found = resume(connection, read_all(room.folder / "journal"), "engine")
     room.journal.close()
     room.journal = JournalWriter(room.folder / "journal", room.row(engine_state, 1).incarnation)
     return found

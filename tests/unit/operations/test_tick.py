@@ -5,13 +5,15 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+from kombu.exceptions import OperationalError
 from sqlalchemy import select
 
 from engine.operations.models import operation
 from engine.record import audit
 from engine.work.bell import REPEAT, Bell
 from engine.work.names import OPERATION_TASK, REVEAL_TASK
-from engine.work.tick import Tick
+from engine.work.tick import PATIENCE, Tick
 from tests.unit.operations.room import Room
 
 
@@ -21,13 +23,13 @@ class Rings(Bell):
     def __init__(self) -> None:
         self.rung: list[int] = []
 
-    def ring(self, operation_id: int) -> None:
+    def ring(self, operation_id: int, zone_name: str, priority: int = 0) -> None:  # noqa: ARG002
         self.rung.append(operation_id)
 
 
 def tick(room: Room) -> list[int]:
     rings = Rings()
-    Tick(room.database, rings, 1.0).once()
+    Tick(room.database, rings, "default", 1.0).once()
     return rings.rung
 
 
@@ -96,24 +98,87 @@ class Task:
     """Takes messages and forgets them."""
 
     def __init__(self) -> None:
-        self.sent: list[Any] = []
+        self.sent: list[tuple[int, str]] = []
+        self.away = False
 
-    def apply_async(self, arguments: tuple[int], retry: bool) -> None:  # noqa: ARG002 - Celery's word
-        self.sent.append(arguments)
+    def apply_async(self, arguments: tuple[int], queue: str, retry: bool) -> None:  # noqa: ARG002
+        if self.away:
+            raise OperationalError("nobody listens")
+        self.sent.append((arguments[0], queue))
 
 
-def test_a_ring_that_nobody_answers_is_repeated_in_time(monkeypatch: Any) -> None:
-    task = Task()
-    app: Any = SimpleNamespace(tasks={OPERATION_TASK: task, REVEAL_TASK: Task()})
-    bell = Bell(app)
+@pytest.fixture
+def task() -> Task:
+    return Task()
+
+
+@pytest.fixture
+def bell(task: Task) -> Bell:
+    app: Any = SimpleNamespace(tasks={OPERATION_TASK: task, REVEAL_TASK: task})
+    return Bell(app, "here")
+
+
+def send(bell: Bell) -> None:
+    """Let the bell's thread send what waits, and end."""
+    bell.start()
+    bell.stop()
+
+
+def test_a_ring_that_nobody_answers_is_repeated_in_time(
+    bell: Bell, task: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
     moment = 1000.0
     monkeypatch.setattr("engine.work.bell.time.monotonic", lambda: moment)
-    bell.ring(7)
-    bell.ring(7)
-    assert task.sent == [(7,)]
+    bell.ring(7, "default")
+    bell.ring(7, "default")
     moment += REPEAT
-    bell.ring(7)
-    assert task.sent == [(7,), (7,)]
+    bell.ring(7, "default")
     bell.answered(7)
-    bell.ring(7)
-    assert len(task.sent) == 3
+    bell.ring(7, "default")
+    bell.ring(7, "default")
+    send(bell)
+    assert [about for about, _ in task.sent] == [7, 7, 7]
+
+
+def test_each_zone_and_urgency_has_a_queue_of_its_own(bell: Bell, task: Task) -> None:
+    bell.ring(1, "default")
+    bell.ring(2, "dmz", 5)
+    bell.ring(3, "dmz", -1)
+    bell.reveal(4, "default")
+    send(bell)
+    assert task.sent == [
+        (1, "keyturn.here.default.normal"),
+        (2, "keyturn.here.dmz.urgent"),
+        (3, "keyturn.here.dmz.bulk"),
+        (4, "keyturn.here.default.urgent"),
+    ]
+
+
+def test_what_the_broker_did_not_take_is_rung_for_again(bell: Bell, task: Task) -> None:
+    task.away = True
+    bell.ring(7, "default")
+    send(bell)
+    assert (bell.sent, bell.lost) == (0, 1)
+    assert bell.waiting(7) is False
+
+
+def test_what_nobody_comes_for_is_taken_without_the_broker(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = room.ask(room.account("ann")).operation_id
+    ticking, moment = Tick(room.database, Rings(), "default", 1.0), 1000.0
+    taken: set[int] = set()
+    monkeypatch.setattr("engine.work.tick.time.monotonic", lambda: moment)
+    ticking.take = lambda operation_id: taken.add(operation_id) is None  # type: ignore[func-returns-value]
+    ticking.once()
+    assert taken == set()
+    moment += PATIENCE
+    ticking.once()
+    assert taken == {asked}
+
+
+def test_a_tick_rings_for_its_own_zone_only(room: Room) -> None:
+    room.ask(room.account("ann"))
+    rings = Rings()
+    Tick(room.database, rings, "dmz", 1.0).once()
+    assert rings.rung == []

@@ -148,9 +148,47 @@ def test_the_watermark_is_the_highest_epoch_of_records_and_marks(directory: Path
     }
 
 
-def test_a_record_of_another_incarnation_is_refused(writer: JournalWriter) -> None:
-    with pytest.raises(ValueError, match="inc-0"):
-        writer.append([replace(RECORD, incarnation="inc-0")])
+def test_a_writer_goes_on_after_a_restore_with_the_new_incarnation(
+    directory: Path, writer: JournalWriter
+) -> None:
+    both = [RECORD, replace(RECORD, incarnation="inc-2")]
+    for record in both:
+        writer.append([record])
+    assert read_all(directory).records == tuple(both)
+
+
+def test_records_are_living_as_long_as_their_writer_is(directory: Path, writer: JournalWriter) -> None:
+    ended = JournalWriter(directory)
+    ended.append(numbered(2))
+    ended.close()
+    writer.append([replace(RECORD, version=9)])
+    assert read_all(directory).living == {replace(RECORD, version=9).mark}
+    writer.close()
+    assert read_all(directory).living == set()
+
+
+def test_a_fork_that_writes_a_file_of_its_own_leaves_the_lock_with_its_parent(
+    directory: Path, writer: JournalWriter
+) -> None:
+    writer.append([RECORD])
+    child = os.fork()
+    if child == 0:
+        writer.append(numbered(1))
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert read_all(directory).living == {RECORD.mark}
+
+
+def test_without_locks_on_the_volume_no_writer_is_taken_for_living(
+    directory: Path, writer: JournalWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(descriptor: int, how: int) -> None:
+        raise OSError(errno.ENOLCK, "no locks available")
+
+    monkeypatch.setattr(journal.fcntl, "flock", refused)
+    writer.append([RECORD])
+    view = read_all(directory)
+    assert (view.records, view.living) == ((RECORD,), frozenset())
 
 
 def test_threads_may_append_at_once(directory: Path, writer: JournalWriter) -> None:

@@ -1,0 +1,110 @@
+"""What all processes have in common: how they begin, the lock on their data directory, the listener."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import logging
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import uvicorn
+from fastapi import FastAPI
+from sqlalchemy import Connection, select
+
+from engine.record import logs
+from engine.settings import Settings
+from engine.store.models import engine_state
+from engine.vault.journal import JournalView, JournalWriter, read_all
+from engine.vault.restored import Recovery
+
+log = logging.getLogger(__name__)
+
+ACTOR = "engine"
+OTHER_ENDS = 15.0  # seconds that the children of a process that was killed may take to end
+
+
+class DataDirectoryInUse(Exception):
+    """Another process of the engine, or a child of one that was killed, still works on this directory."""
+
+
+@contextmanager
+def begun(settings: Settings) -> Iterator[int]:
+    """A process of its own on its own data directory: logs, modes, the directory's lock, which is yielded."""
+    logs.configure("INFO", sys.stderr, json=True)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # uvicorn ends at these and then raises them again, which would end the process before it has tidied
+        # up
+        signal.signal(number, lambda *_: None)
+    os.umask(0o077)
+    settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with _alone(settings.data) as hold_fd:
+        yield hold_fd
+
+
+@contextmanager
+def _alone(data: Path) -> Iterator[int]:
+    """Hold the directory's lock. Fork server and children inherit it, so it is free only when all of them are
+    gone: then, and only then, an earlier process's leases can be ended."""
+    descriptor = os.open(data / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    until = time.monotonic() + OTHER_ENDS
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except BlockingIOError:
+            if time.monotonic() > until:
+                os.close(descriptor)
+                raise DataDirectoryInUse(f"{data} is in use by another engine; stop that one first") from None
+            time.sleep(0.05)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def own_journals(settings: Settings) -> JournalView:
+    """What this process and its predecessors wrote. The directory is made; the volume it is on is not."""
+    if not settings.journal_directory.exists():
+        settings.journal_directory.mkdir(mode=0o700)
+    return read_all(settings.journal_directory)
+
+
+def open_journal(settings: Settings, connection: Connection) -> JournalWriter:
+    incarnation = connection.execute(select(engine_state.c.incarnation)).scalar_one()
+    return JournalWriter(settings.journal_directory, str(incarnation))
+
+
+def installation(connection: Connection) -> str:
+    return str(connection.execute(select(engine_state.c.installation)).scalar_one())
+
+
+def tell_of(recovery: Recovery) -> None:
+    for orphan in recovery.orphans:
+        log.warning("the escrow journal holds a secret of %s, which the database does not know", orphan)
+
+
+def listen(settings: Settings, app: FastAPI) -> None:
+    """Serve until SIGTERM or SIGINT. `engine.json` in the data directory says where, for the commands."""
+    host, _, port = settings.listen.rpartition(":")
+    listener = socket.create_server((host.strip("[]"), int(port)), family=_family(host))
+    bound = listener.getsockname()
+    url = f"http://[{bound[0]}]:{bound[1]}" if ":" in bound[0] else f"http://{bound[0]}:{bound[1]}"
+    found = settings.data / "engine.json"
+    found.write_text(json.dumps({"url": url, "pid": os.getpid()}))
+    log.info("listening on %s", url)
+    config = uvicorn.Config(app, log_config=None, access_log=False, server_header=False)
+    try:
+        uvicorn.Server(config).run(sockets=[listener])
+    finally:
+        found.unlink(missing_ok=True)
+
+
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET

@@ -1,0 +1,123 @@
+"""A zone's worker at work: what hears the bell, what looks into the database, and how both end."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+import time
+from importlib.metadata import version
+
+from sqlalchemy import Connection
+
+from engine.catalog import workers
+from engine.catalog.zones import get_zone
+from engine.settings import Settings
+from engine.store.database import Database, StoreUnavailable
+from engine.store.upgrade import SchemaTooNew, check_schema
+from engine.vault.journal import JournalWriter
+from engine.vault.keys import ZoneKeys
+from engine.work.app import WorkerThread, make_app, register
+from engine.work.bell import Bell
+from engine.work.forkserver.ports import Sessions
+from engine.work.names import queues
+from engine.work.tick import Tick
+from engine.work.worker import Worker
+
+log = logging.getLogger(__name__)
+
+LOOK = 0.2  # seconds between two looks at whether to end
+SCHEMA_LOOK = 30.0  # seconds between two looks at whether the schema is still one to work on
+
+
+class RunningWorker:
+    """Hears rings, ticks, works, and reports itself. `name` is registered already, see `register_worker`."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        keys: ZoneKeys,
+        journal: JournalWriter,
+        children: Sessions,
+        name: str,
+        installation: str,
+    ) -> None:
+        self._settings = settings
+        self._database = database
+        self._name = name
+        heard = queues(installation, settings.zone)
+        self._app = make_app(settings.broker_url, installation, heard, late=settings.acknowledge == "late")
+        self.worker = Worker(settings, database, keys, journal, children, name)
+        register(self._app, self.worker.heard, self.worker.reveal)
+        self.bell = Bell(self._app, installation)
+        self.worker.bell = self.bell
+        self._consumer = WorkerThread(self._app, settings.threads)
+        self.tick = Tick(
+            database, self.bell, settings.zone, settings.tick, (self._report, self._look_at_schema)
+        )
+        self.tick.take = self.worker.take
+        self.worker.ended = self.tick.ended
+        self._schema_seen = time.monotonic()
+
+    def start(self) -> None:
+        self.bell.start()
+        self._consumer.start()
+        self.tick.start()
+
+    def stay(self, stopping: threading.Event) -> None:
+        """Until `stopping` is set or somebody asks for a drain."""
+        while not stopping.wait(LOOK) and not self.worker.draining.is_set():
+            if not self._consumer.alive:
+                log.error("what hears the broker has ended; it is started again")
+                self._consumer = WorkerThread(self._app, self._settings.threads)
+                self._consumer.start()
+
+    def stop(self, reason: str) -> None:
+        """Take nothing more, end what was begun, within the time of a lease, and say so."""
+        self.worker.draining.set()
+        until = time.monotonic() + self._settings.lease
+        while self.worker.busy and time.monotonic() < until:
+            time.sleep(0.05)
+        self.tick.stop()
+        self._consumer.stop()
+        self.bell.stop()
+        try:
+            with self._database.writing() as connection:
+                workers.stopped(connection, self._name, reason)
+        except StoreUnavailable as error:
+            log.warning("nobody was told that this worker has ended: %s", error)
+
+    def wrong(self) -> list[str]:
+        """What keeps it from working."""
+        age = time.monotonic() - self.tick.beat
+        found = []
+        if age > workers.longest_silence(self._settings.tick):
+            found.append(f"it has not looked for work for {round(age)} seconds")
+        if not self._consumer.alive:
+            found.append("what hears the broker has ended")
+        return found
+
+    def _report(self) -> None:
+        with self._database.writing() as connection:
+            if workers.beat(connection, self._name, self.worker.busy):
+                self.worker.draining.set()
+            for name in workers.lost(connection, workers.longest_silence(self._settings.tick)):
+                log.warning("worker %s has not been heard of; its leases end by themselves", name)
+
+    def _look_at_schema(self) -> None:
+        """A migration that this release must not work beside makes it end in good order."""
+        if time.monotonic() - self._schema_seen < SCHEMA_LOOK:
+            return
+        self._schema_seen = time.monotonic()
+        try:
+            check_schema(self._database)
+        except SchemaTooNew as error:
+            log.error("%s", error)
+            self.worker.draining.set()
+
+
+def register_worker(connection: Connection, settings: Settings, name: str) -> None:
+    zone_id = get_zone(connection, settings.zone).id
+    release = version("keyturn")
+    workers.started(connection, name, zone_id, socket.gethostname(), release, settings.threads)

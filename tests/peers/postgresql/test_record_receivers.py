@@ -1,0 +1,3 @@
+"""tests/unit/record/test_receivers.py on PostgreSQL."""
+
+from tests.unit.record.test_receivers import *  # noqa: F403
