@@ -133,7 +133,7 @@ def _copy_files(settings: Settings, draft: Path, with_keys: bool) -> None:
     """Public keys and settings hold no secret; the rest is copied only if asked for, and stays read-only."""
     (draft / "keys").mkdir()
     for path in settings.keys.glob("*.pub"):
-        shutil.copy(path, draft / "keys" / path.name)
+        shutil.copyfile(path, draft / "keys" / path.name)
     if (settings.data / CONFIG_FILE).exists():
         shutil.copyfile(settings.data / CONFIG_FILE, draft / CONFIG_FILE)
     if not with_keys:

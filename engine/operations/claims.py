@@ -4,7 +4,7 @@ transaction."""
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +28,7 @@ from engine.record import audit
 from engine.rotation.protocol import Facts, Goal, Mode, Reply
 from engine.store.database import Database
 from engine.store.errors import KeyturnError
+from engine.vault.handover import Refused, Want, given
 from engine.vault.models import secret_version
 from engine.vault.refs import CredentialRef, SealedVersion, credential_refs, sealed_version
 from executors.contract import Outcome, ProofKind, TemplateError
@@ -160,6 +161,8 @@ def _claim(
     _drop_outdated(connection, row)
     versions, status = _versions(connection, own)
     logins = _current(connection, others)
+    parent = _parent(connection, row)
+    logins, parent = _opened_here(connection, row, logins, parent)
     admission.check(connection, row, plan, others, logins, dict(status).values())
     connects_first = action is not Action.VERIFY and "sent" not in dict(status).values()
     if connects_first:
@@ -167,7 +170,6 @@ def _claim(
     epoch = _take(connection, own, worker, lease)
     _share(connection, operation_id, others)
     attempts = _start(connection, row, epoch, worker, lease, plan, logs_in, own.name)
-    parent = _parent(connection, row)
     facts = _facts(connection, row, plan, own, others, status, limits)
     changes = action in CHANGING and not facts.sent and not facts.committed
     if changes and allowed(CredentialState(row.credential_state), CredentialState.CHANGING):
@@ -315,6 +317,16 @@ def _room_on_device(connection: Connection, row: Row[Any]) -> None:
         raise NotClaimed("the device's connection limit is reached")
 
 
+class HandoverWanted(NotClaimed):
+    """Secrets of another zone are needed; a worker there must re-seal them first."""
+
+    def __init__(self, operation_id: int, zone_id: int, wants: Collection[Want]) -> None:
+        super().__init__("a worker of another zone must hand over a secret first")
+        self.operation_id = operation_id
+        self.zone_id = zone_id
+        self.wants = wants
+
+
 class BudgetSpent(NotClaimed):
     """The account that logs in has no try left in this window."""
 
@@ -419,6 +431,32 @@ def _parent(connection: Connection, row: Row[Any]) -> SealedVersion | None:
     if found is None:  # without it the child would get a secret of its own
         raise LookupError(f"version {row.parent_version} of credential {row.parent_id} is gone")
     return found
+
+
+def _opened_here(
+    connection: Connection, row: Row[Any], logins: Mapping[str, SealedVersion], parent: SealedVersion | None
+) -> tuple[dict[str, SealedVersion], SealedVersion | None]:
+    """Secrets of other zones as this zone opens them. Raises HandoverWanted, NotAdmitted."""
+    wants: list[Want] = []
+
+    def here(version: SealedVersion) -> SealedVersion:
+        if version.credential.zone == row.zone:
+            return version
+        try:
+            found = given(connection, version, row.zone_id, row.zone)
+        except Refused as refused:
+            raise NotAdmitted(
+                f"the secret of {version.credential.name} is not to be had: {refused}"
+            ) from None
+        if found is None:
+            wants.append(Want(version.credential.id, version.number))
+        return found or version
+
+    opened = {role: here(version) for role, version in logins.items()}
+    own_parent = None if parent is None else here(parent)
+    if wants:
+        raise HandoverWanted(row.id, row.zone_id, wants)
+    return opened, own_parent
 
 
 _GOALS = {

@@ -30,6 +30,7 @@ from engine.record import audit
 from engine.rotation.protocol import Close, Goal, Mode, Reply, Result, Why
 from engine.store.clock import now
 from engine.store.database import Database
+from engine.vault import handover
 from engine.vault.journal import Record
 from engine.vault.models import secret_version
 from executors.contract import Outcome, StepRecord
@@ -37,6 +38,7 @@ from executors.contract import Outcome, StepRecord
 MAX_DEPTH = 8
 UNDECIDED_DELAY = 5.0  # seconds until an unreachable target is probed again; grows with the attempts
 UNDECIDED_CAP = 600.0
+HANDED_OVER_IN = 1.0  # seconds until an operation looks again for a secret of another zone
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,12 @@ class Ledger:
         except claims.BudgetSpent as spent:
             with self._database.writing() as connection:
                 due = budget.next_try(connection, spent.account_id, spent.limits)
+                connection.execute(sql.POSTPONE, {"which": operation_id, "due": due})
+            raise
+        except claims.HandoverWanted as wanted:
+            with self._database.writing() as connection:
+                handover.ask(connection, wanted.wants, operation_id, wanted.zone_id)
+                due = connection.execute(select(now() + HANDED_OVER_IN)).scalar_one()
                 connection.execute(sql.POSTPONE, {"which": operation_id, "due": due})
             raise
         except Postponed as postponed:

@@ -43,16 +43,25 @@ class CredentialRef:
 
 @dataclass(frozen=True, slots=True)
 class SealedVersion:
-    """`sealed_as` is the number that the bytes are bound to, where a restore gave the version another."""
+    """`sealed_as` is the number that the bytes are bound to, where a restore gave the version another.
+    `handed_to` is the zone that they were re-sealed to, if that is not the credential's own."""
 
     credential: CredentialRef
     number: int
     sealed: bytes
     sealed_as: int | None
+    handed_to: str | None = None
+
+    @property
+    def zone(self) -> str:
+        """Whose key opens it."""
+        return self.handed_to or self.credential.zone
 
     @property
     def context(self) -> Context:
         """What opens it: never `credential.context(number)`, which a restored version does not answer to."""
+        if self.handed_to is not None:
+            return self.credential.context(self.number, Purpose.HANDOVER)
         return self.credential.context(self.number if self.sealed_as is None else self.sealed_as)
 
 

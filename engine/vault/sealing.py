@@ -36,6 +36,7 @@ class Purpose(StrEnum):
     TRANSCRIPT = "transcript"
     REVEAL = "reveal"
     JOURNAL = "journal"
+    HANDOVER = "handover"
     RECEIVER = "receiver"
 
 

@@ -53,7 +53,7 @@ class Secrets:
         return (*self._own.values(), *self._others.values())
 
     def _open(self, version: SealedVersion) -> Secret:
-        key = self._keys.private(version.credential.zone)
+        key = self._keys.private(version.zone)
         return open_sealed(version.sealed, key, version.context)
 
 

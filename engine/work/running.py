@@ -15,6 +15,8 @@ from engine.catalog.zones import get_zone
 from engine.settings import Settings
 from engine.store.database import Database, StoreUnavailable
 from engine.store.upgrade import SchemaTooNew, check_schema
+from engine.vault import handover
+from engine.vault.errors import VaultError
 from engine.vault.journal import JournalWriter
 from engine.vault.keys import ZoneKeys
 from engine.work.app import WorkerThread, make_app, register
@@ -45,6 +47,7 @@ class RunningWorker:
     ) -> None:
         self._settings = settings
         self._database = database
+        self._keys = keys
         self._name = name
         heard = queues(installation, settings.zone)
         self._app = make_app(settings.broker_url, installation, heard, late=settings.acknowledge == "late")
@@ -54,7 +57,11 @@ class RunningWorker:
         self.worker.bell = self.bell
         self._consumer = WorkerThread(self._app, settings.threads)
         self.tick = Tick(
-            database, self.bell, settings.zone, settings.tick, (self._report, self._look_at_schema)
+            database,
+            self.bell,
+            settings.zone,
+            settings.tick,
+            (self._report, self._hand_over, self._look_at_schema),
         )
         self.tick.take = self.worker.take
         self.worker.ended = self.tick.ended
@@ -104,6 +111,17 @@ class RunningWorker:
                 self.worker.draining.set()
             for name in workers.lost(connection, workers.longest_silence(self._settings.tick)):
                 log.warning("worker %s has not been heard of; its leases end by themselves", name)
+
+    def _hand_over(self) -> None:
+        """Re-seal what other zones need of this zone's secrets."""
+        with self._database.reading() as connection:
+            if not handover.wanted(connection, self._settings.zone):
+                return
+        try:
+            with self._database.writing() as connection:
+                handover.fill(connection, self._keys, self._settings.zone)
+        except VaultError as error:
+            log.error("a secret could not be handed over to another zone: %s", error)
 
     def _look_at_schema(self) -> None:
         """A migration that this release must not work beside makes it end in good order."""

@@ -31,6 +31,7 @@ from executors.contract import (
     ValueKind,
     Verdict,
 )
+from executors.decorators import boottime
 from executors.fake.target import Behaviour, FakeTarget, Reply
 from executors.session import Job
 
@@ -447,3 +448,107 @@ def test_what_a_target_says_is_no_proof(reply: Reply, server: ForkServer, target
         child.prepare()
         assert child.apply().outcome is not Outcome.OK
         assert child.prove(Login("bob", Secret(NEW)), ProofPlan()).verdict is Verdict.OPENS
+
+
+BOSS, BOSS_SECRET = "boss", "boss-canary-2342"
+
+
+def by_boss(target: FakeTarget, account: str, deadline: float = 60.0) -> Job:
+    values = {
+        "USERNAME": Value(ValueKind.USERNAME, account),
+        "NEW_PASSWORD": Value(ValueKind.SECRET, Secret(f"new-of-{account}")),
+    }
+    login = Login(BOSS, Secret(BOSS_SECRET))
+    return Job("fake", BODY, 1, Target("box", str(target.path), 0), login, values, (), deadline)
+
+
+def made(child: Child, account: str) -> None:
+    assert child.prepare().outcome is Outcome.OK
+    assert child.apply().outcome is Outcome.OK
+    assert child.prove(Login(account, Secret(f"new-of-{account}")), ProofPlan()).verdict is Verdict.OPENS
+    assert child.persist().outcome is Outcome.OK
+
+
+@pytest.fixture
+def accounts_of_boss(target: FakeTarget) -> list[str]:
+    target.set(BOSS, BOSS_SECRET, Behaviour(admin=True))
+    names = [f"account{number}" for number in range(12)]
+    for name in names:
+        target.set(name, OLD)
+    return names
+
+
+def test_one_child_makes_many_jobs_over_one_login(
+    server: ForkServer, target: FakeTarget, accounts_of_boss: list[str]
+) -> None:
+    first, *others = accounts_of_boss
+    with server.open(by_boss(target, first)) as child:
+        made(child, first)
+        for account in others:
+            assert child.proceed(by_boss(target, account))
+            made(child, account)
+            assert "new-of-" not in child.transcript()
+        assert children_of(server_pid(server)) == [str(child.pid)]
+    assert target.logins(BOSS) == 1
+    assert all(target.opens(account, f"new-of-{account}") for account in accounts_of_boss)
+
+
+def test_each_job_of_a_child_has_a_deadline_of_its_own(
+    server: ForkServer, target: FakeTarget, accounts_of_boss: list[str]
+) -> None:
+    first, second, *_ = accounts_of_boss
+    with server.open(by_boss(target, first)) as child:
+        made(child, first)
+        target.behave(second, Behaviour(delay_before=PATIENCE * 4))
+        assert child.proceed(by_boss(target, second, deadline=0.5))
+        child.prepare()
+        with pytest.raises(ChildGone, match="deadline"):
+            child.apply()
+        assert child.gone(PATIENCE)
+    assert target.requests(second) == ()
+
+
+def test_a_child_that_outlives_its_first_deadline_was_given_a_second(
+    server: ForkServer, target: FakeTarget, accounts_of_boss: list[str]
+) -> None:
+    first, second, *_ = accounts_of_boss
+    with server.open(by_boss(target, first, deadline=1.0)) as child:
+        made(child, first)
+        assert child.proceed(by_boss(target, second))
+        target.behave(second, Behaviour(delay_before=1.5))
+        made(child, second)
+
+
+def test_a_killed_child_takes_no_other_job(
+    server: ForkServer, target: FakeTarget, accounts_of_boss: list[str]
+) -> None:
+    first, second, *_ = accounts_of_boss
+    with server.open(by_boss(target, first)) as child:
+        made(child, first)
+        child.kill()
+        with pytest.raises(ChildGone):
+            child.proceed(by_boss(target, second))
+    assert target.requests(second) == ()
+
+
+@pytest.mark.parametrize("deadline", [None, "soon", float("inf"), float("nan"), 0, -1.0])
+def test_a_child_takes_no_job_without_an_end(
+    server: ForkServer, target: FakeTarget, accounts_of_boss: list[str], deadline: object
+) -> None:
+    first, second, *_ = accounts_of_boss
+    with server.open(by_boss(target, first)) as child:
+        made(child, first)
+        request = {"verb": "proceed", "deadline": deadline, "job": frames.encode_job(by_boss(target, second))}
+        child._link.sendall(frames.pack(request))
+        assert child.gone(PATIENCE)
+    assert target.requests(second) == ()
+
+
+def test_a_child_given_a_job_that_is_none_ends(
+    server: ForkServer, target: FakeTarget, accounts_of_boss: list[str]
+) -> None:
+    first, *_ = accounts_of_boss
+    with server.open(by_boss(target, first)) as child:
+        made(child, first)
+        child._link.sendall(frames.pack({"verb": "proceed", "deadline": boottime() + 60, "job": {}}))
+        assert child.gone(PATIENCE)

@@ -72,6 +72,12 @@ class SshServer:
         self._process.wait()
         shutil.rmtree(self._dir)
 
+    def end_sessions(self) -> None:
+        """Cut every connection, as a restart of the server does; new ones are taken."""
+        for pid in _descendants(self.pid):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
     def _make_host_key(self) -> str:
         key = self._dir / "host_key"
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", str(key)], check=True)

@@ -142,6 +142,7 @@ class _Connection(HTTPConnection):
     def connect(self) -> None:
         raw = self._reached()
         raw.settimeout(READ)
+        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else the body waits for the headers' ACK
         self.sock = self._raw = raw
         if self._context:
             wrapped = self._context.wrap_socket(raw, server_hostname=self.host, do_handshake_on_connect=False)
@@ -183,14 +184,17 @@ def _post(connection: _Connection, to: Destination, message: Message) -> Reply:
     try:
         connection.request("POST", message.target, message.body, _headers(to.key, message))
         answer = connection.getresponse()
-        _drain(connection, answer)
-        return judged(answer.status)
-    except (OSError, HTTPException) as error:
-        connection.close()
-        late = f"no answer within {WHOLE:.0f} seconds"
-        return Reply(Verdict.OUTAGE, late if connection.aborted else _words(error))
+        if not connection.aborted:  # else its headers may be cut off, which `http.client` does not mind
+            _drain(connection, answer)
+            return judged(answer.status)
+        error: Exception = TimeoutError()
+    except (OSError, HTTPException) as failed:
+        error = failed
     finally:
         watchdog.cancel()
+    connection.close()
+    late = f"no answer within {WHOLE:.0f} seconds"
+    return Reply(Verdict.OUTAGE, late if connection.aborted else _words(error))
 
 
 def _headers(key: Secret | None, message: Message) -> Mapping[str, str]:

@@ -60,7 +60,7 @@ def test_a_backup_holds_the_database_and_what_says_that_it_is_whole(
         content = (tmp_path / "copy" / name).read_bytes()
         assert facts == {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
     files = {path.relative_to(tmp_path / "copy").as_posix() for path in (tmp_path / "copy").rglob("*.*")}
-    assert files == {*manifest["files"], "manifest.json"} - {"pepper"}
+    assert files == {*manifest["files"], "manifest.json"}
     assert set(manifest["files"]) == {"audit.jsonl", "keys/default.pub", "keyturn.sqlite", "keyturn.toml"}
 
 

@@ -309,3 +309,27 @@ def test_a_redactor_does_not_print_its_secrets() -> None:
 )
 def test_hostile_texts_are_finished(text: str) -> None:
     assert Redactor([Secret("aaaaaaaaab"), Secret("\\" * 9 + "x"), Secret("'a")]).redact(text) != WITHHELD
+
+
+def test_what_is_added_to_a_redactor_is_masked_beside_what_it_masked() -> None:
+    redactor = Redactor([Secret("second-4711")], Redactor([Secret("first-0815")]))
+    assert redactor.redact("first-0815 and second-4711") == f"{MASK} and {MASK}"
+
+
+@pytest.mark.parametrize("many", [1, 60])
+def test_however_many_secrets_are_hidden_each_is_found_in_short_and_long_texts(many: int) -> None:
+    secrets = [Secret(f"s{number}-\u017c\u00f3{number:03}x") for number in range(many)] + [
+        Secret("q7"),
+        Secret("zz 9 a+b"),
+    ]
+    redactor = Redactor(secrets)
+    for secret in secrets:
+        for text in (
+            secret.reveal(),
+            f"<{secret.reveal().encode().hex()}>",
+            urllib.parse.quote_plus(secret.reveal()),
+        ):
+            for around in ("", "a line of output\n" * 400):
+                result = redactor.redact(f"{around}{text}{around}")
+                assert text not in result
+                assert MASK in result
