@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import ansible, bare, rig
+from bench.figures import BATCH
 from bench.ground import Ground, Lane, Login, password, prepared, set_passwords, together
 from bench.meter import Meter
 
@@ -118,11 +119,14 @@ def _confirmed(ground: Ground, logins: Sequence[Login]) -> int:
 
 
 def _engine(ground: Ground, engine: rig.Rig) -> Iterator[Contender]:
-    def lane(one: Lane) -> list[int]:
-        return [engine.change(name) for name in one.accounts]
+    def one_by_one(lane: Lane) -> list[int]:
+        return [engine.change(name) for name in lane.accounts]
 
-    def by_administrators() -> list[int]:
-        asked = [operation for done in together(lane, ground.lanes) for operation in done]
+    def over_one_connection(lane: Lane) -> list[int]:
+        return engine.change_together(lane.accounts)
+
+    def by_administrators(way: Callable[[Lane], list[int]]) -> list[int]:
+        asked = [operation for done in together(way, ground.lanes) for operation in done]
         engine.seal_audit()
         return asked
 
@@ -133,7 +137,8 @@ def _engine(ground: Ground, engine: rig.Rig) -> Iterator[Contender]:
             engine.know(login)
 
     themselves = partial(rig.change_all, engine, ground.selves, len(ground.lanes))
-    yield Contender("engine, fresh", by_administrators, engine.check, engine.helpers)
+    for name, way in (("engine, fresh", one_by_one), (BATCH, over_one_connection)):
+        yield Contender(name, partial(by_administrators, way), engine.check, engine.helpers)
     yield Contender("engine, own password", themselves, engine.check, engine.helpers, known)
 
 

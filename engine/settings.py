@@ -93,8 +93,11 @@ class Settings(BaseSettings):
         """What Celery connects to: never print it. Raises OSError for the password's file."""
         if self.broker is None:
             return "memory://"
-        url = make_url(self.broker).set(password=_first_line(self.broker_password_file))
-        return url.render_as_string(hide_password=False)
+        url = make_url(self.broker)
+        password = _first_line(self.broker_password_file)
+        # without a user's name, even an empty one, a URL has no place for a password
+        whole = url if password is None else url.set(username=url.username or "", password=password)
+        return whole.render_as_string(hide_password=False)
 
     @field_validator("database", "broker")
     @classmethod

@@ -20,8 +20,10 @@ router = APIRouter(prefix="/audit", tags=["audit"])
 
 @router.get("/export", response_class=StreamingResponse, dependencies=[Administered])
 def export_record(context: Context) -> StreamingResponse:
-    """JSON Lines. Written to a file first: a slow reader must not hold a transaction open."""
-    file = TemporaryFile("w+", encoding="ascii", newline="")  # noqa: SIM115 - closed by the generator
+    """JSON Lines. Written to a file first: a slow reader must not hold a transaction open. The file has no
+    name and is on the data directory's volume: /tmp may be a little room in memory."""
+    where = context.settings.data
+    file = TemporaryFile("w+", encoding="ascii", newline="", dir=where)  # noqa: SIM115 - the generator closes it
     with context.database.reading() as connection:
         export(connection, file)
     file.seek(0)

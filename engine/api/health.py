@@ -28,12 +28,16 @@ def alive() -> dict[str, str]:
 @router.get("/readyz")
 def ready(context: Context) -> JSONResponse:
     """200 when it can work; otherwise a problem whose `wrong` lists what keeps it from working."""
-    wrong = [*_database(context), *_worker(context), *_journal(context)]
-    if wrong:
-        return problem(503, "not_ready", "the engine cannot work: " + "; ".join(wrong), wrong=wrong)
+    if found := wrong(context):
+        return problem(503, "not_ready", "the engine cannot work: " + "; ".join(found), wrong=found)
     with context.database.reading() as connection:
         alone = zones_without_workers(connection, longest_silence(context.settings.tick))
     return JSONResponse({"status": "ready", **({"zones_without_workers": list(alone)} if alone else {})})
+
+
+def wrong(context: ApiContext) -> list[str]:
+    """What keeps the engine from working, as this process sees it."""
+    return [*_database(context), *_worker(context), *_journal(context)]
 
 
 def _database(context: ApiContext) -> Iterator[str]:

@@ -15,7 +15,7 @@ from engine.catalog.lookup import device_row, find_credential, full_name
 from engine.catalog.models import authority, credential, device, host_key, zone
 from engine.catalog.names import normalise_authority
 from engine.catalog.zones import get_zone
-from engine.record import audit
+from engine.record import audit, outbox
 from engine.store.clock import now
 from engine.store.statements import insert_unless_there
 
@@ -207,6 +207,9 @@ def _set_paused(connection: Connection, actor: str, name: str, *, paused: bool, 
     action = "device.pause" if paused else "device.resume"
     details = {"reason": reason} if reason else None
     audit.write(connection, actor=actor, action=action, object=f"device {place.name}", details=details)
+    if paused:
+        payload = {"device": place.name, "principal": actor, "reason": reason}
+        outbox.notice(connection, "device.paused", payload)
     return get_device(connection, name)
 
 

@@ -40,6 +40,7 @@ DUMP: Final = "keyturn.dump"
 AUDIT: Final = "audit.jsonl"
 MANIFEST: Final = "manifest.json"
 PEPPER: Final = "pepper"
+LOCK_WAIT = 60_000  # milliseconds that pg_dump waits for a table that a migration holds
 
 
 class BackupFailed(Exception):
@@ -185,7 +186,8 @@ def _dump_postgresql(settings: Settings, database: Database, draft: Path) -> dic
         with _password(settings.database_url) as (environment, descriptors):
             place = ("--dbname", _place(database, settings.database_url), "--no-password")
             what = ("--format=custom", f"--snapshot={snapshot}", f"--file={path}")
-            _run(("pg_dump", *what, *place), environment, descriptors)
+            patience = f"--lock-wait-timeout={LOCK_WAIT}"
+            _run(("pg_dump", *what, patience, *place), environment, descriptors)
     listed = _run(("pg_restore", "--list", str(path)), {}, ())
     if b"TABLE DATA" not in listed or b"secret_version" not in listed:
         raise BackupFailed(f"the dump holds no secrets; does {settings.database_url.username} own them?")

@@ -15,6 +15,7 @@ COMMANDS = (
     "migrate",
     "api",
     "worker",
+    "ready",
     "doctor",
     "device",
     "credential",

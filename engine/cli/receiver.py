@@ -13,7 +13,7 @@ from engine.cli.secrets import read_secret
 
 COLUMNS = ("name", "kind", "zone", "url", "format", "kinds", "enabled", "waiting", "dead", "error")
 DETAILS = (*COLUMNS[:6], "options", *COLUMNS[6:9], "sent", "settled", "failures", "error", "due", "created")
-DEAD_COLUMNS = ("id", "sequence", "kind", "operation_id", "at", "tries", "error", "finished")
+DEAD_COLUMNS = ("id", "kind", "operation_id", "at", "tries", "error")
 KINDS: Final = ("webhook", "syslog")
 OPTIONS: Final = ("facility", "max_bytes", "cleartext")
 PAGE: Final = 1000

@@ -4,16 +4,27 @@ from __future__ import annotations
 
 from engine.access import tokens
 from engine.access.errors import UnusablePepper
+from engine.api import health
 from engine.api.app import create_app
 from engine.api.context import ApiContext
 from engine.operations.restart import report
 from engine.processes import separation
-from engine.processes.shared import ACTOR, begun, installation, listen, open_journal, own_journals, tell_of
+from engine.processes.shared import (
+    ACTOR,
+    begun,
+    installation,
+    listen,
+    measured,
+    open_journal,
+    own_journals,
+    tell_of,
+)
 from engine.settings import Settings
 from engine.store.database import Database
 from engine.store.upgrade import check_schema
 from engine.work.app import make_app, register
 from engine.work.bell import Bell, DirectedBell
+from engine.work.metrics import Metrics
 
 
 def run(settings: Settings) -> None:
@@ -41,8 +52,11 @@ def run(settings: Settings) -> None:
         bell = Bell(app, queue_names)
         bell.start()
         context = ApiContext(database, settings, pepper, DirectedBell(bell, database), journal)
+        metrics = Metrics()
+        metrics.rings = lambda: (bell.sent, bell.lost)
         try:
-            listen(settings, create_app(context))
+            with measured(settings, database, metrics, lambda: health.wrong(context)):
+                listen(settings, create_app(context))
         finally:
             bell.stop()
         journal.close()

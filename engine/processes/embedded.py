@@ -5,12 +5,22 @@ from __future__ import annotations
 from sqlalchemy import Connection
 
 from engine.access import tokens
+from engine.api import health
 from engine.api.app import create_app
 from engine.api.context import ApiContext
 from engine.catalog.zones import ensure_zone
 from engine.operations.restart import resume
 from engine.processes import migrate
-from engine.processes.shared import ACTOR, begun, installation, listen, open_journal, own_journals, tell_of
+from engine.processes.shared import (
+    ACTOR,
+    begun,
+    installation,
+    listen,
+    measured,
+    open_journal,
+    own_journals,
+    tell_of,
+)
 from engine.settings import Settings
 from engine.store.database import Database
 from engine.vault.keys import FileKeys
@@ -49,7 +59,8 @@ def run(settings: Settings) -> None:
                 journal=journal,
             )
             try:
-                listen(settings, create_app(context))
+                with measured(settings, database, running.metrics, lambda: health.wrong(context)):
+                    listen(settings, create_app(context))
             finally:
                 running.stop("the engine was stopped")
         journal.close()

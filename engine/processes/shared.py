@@ -20,9 +20,13 @@ from sqlalchemy import Connection, select
 
 from engine.record import logs
 from engine.settings import Settings
+from engine.store.database import Database
 from engine.store.models import engine_state
 from engine.vault.journal import JournalView, JournalWriter, read_all
 from engine.vault.restored import Recovery
+from engine.work.gauges import FiguresCollector
+from engine.work.metrics import Metrics
+from engine.work.metrics_server import Health, MetricsServer
 
 log = logging.getLogger(__name__)
 
@@ -88,6 +92,21 @@ def installation(connection: Connection) -> str:
 def tell_of(recovery: Recovery) -> None:
     for orphan in recovery.orphans:
         log.warning("the escrow journal holds a secret of %s, which the database does not know", orphan)
+
+
+@contextmanager
+def measured(settings: Settings, database: Database, metrics: Metrics, health: Health) -> Iterator[None]:
+    """Serve metrics and health where the settings say, if they do. Raises BadMetricsAddress, OSError."""
+    if settings.metrics is None:
+        yield
+        return
+    metrics.registry.register(FiguresCollector(database, settings))
+    server = MetricsServer(settings.metrics, metrics.registry, health)
+    server.start()
+    try:
+        yield
+    finally:
+        server.stop()
 
 
 def listen(settings: Settings, app: FastAPI) -> None:

@@ -12,7 +12,15 @@ from engine.catalog import workers
 from engine.catalog.errors import UnknownZone
 from engine.catalog.zones import ensure_zone, get_zone
 from engine.operations.restart import rejoin, report
-from engine.processes.shared import ACTOR, begun, installation, open_journal, own_journals, tell_of
+from engine.processes.shared import (
+    ACTOR,
+    begun,
+    installation,
+    measured,
+    open_journal,
+    own_journals,
+    tell_of,
+)
 from engine.settings import Settings
 from engine.store.database import Database
 from engine.store.upgrade import check_schema
@@ -41,7 +49,8 @@ def run(settings: Settings) -> None:
             running = RunningWorker(settings, database, keys, journal, children, name, queue_names)
             running.start()
             try:
-                running.stay(stopping)
+                with measured(settings, database, running.metrics, running.wrong):
+                    running.stay(stopping)
             finally:
                 running.stop("it was asked to stop")
         journal.close()

@@ -147,8 +147,8 @@ def _label(key: str) -> str:
 
 
 def _distinct(named: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
-    """No name twice: what is hostile or unlisted gets a number."""
-    used: set[str] = set()
+    """No name twice, nor one of ours: what is hostile or unlisted gets a number."""
+    used = {"seq", "incarnation", "schema"}
     for name, value in named:
         count, free = 1, name
         while free in used:

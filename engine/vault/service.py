@@ -182,7 +182,8 @@ def ask_reveal(
     if number is None:
         raise NoSecret("no secret is stored for this credential; `keyturn credential set` stores one")
     if break_glass:
-        outbox.notice(connection, "secret.break_glass", {"principal": principal, "credential": credential_id})
+        name = credential_ref(connection, credential_id).name
+        outbox.notice(connection, "secret.break_glass", {"principal": principal, "credential": name})
     request_id = _ask(connection, principal, reason, public_key, credential_id=credential_id, number=number)
     return request_id, number
 
@@ -238,6 +239,10 @@ def answer(
     audit.write(connection, actor=row.principal, action=action, object=ref.name, details=details)
     values: dict[str, Any] = {"refused": "there is nothing to hand out"}
     if kept is not None:
+        if row.attempt_id is None:
+            what = {"credential": ref.name, "version": row.number}
+            by = {"principal": row.principal, "reason": row.reason}
+            outbox.notice(connection, "secret.revealed", {**what, **by})
         sealed, context = kept
         to = X25519PublicKey.from_public_bytes(row.public_key)
         bound = ref.context(reply, Purpose.REVEAL)

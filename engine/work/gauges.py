@@ -18,6 +18,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoM
 from prometheus_client.registry import Collector
 from sqlalchemy.exc import SQLAlchemyError
 
+from engine.catalog.states import CredentialState
 from engine.operations import figures
 from engine.operations.figures import Figures
 from engine.settings import Settings
@@ -95,7 +96,7 @@ def _needing(found: Figures) -> Samples:
 
 
 def _states(found: Figures) -> Samples:
-    return [((state,), float(count)) for state, count in sorted(found.credentials.items())]
+    return [((state.value,), float(found.credentials.get(state, 0))) for state in CredentialState]
 
 
 def _duties(found: Figures) -> Samples:

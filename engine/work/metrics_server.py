@@ -110,7 +110,7 @@ class _Server(ThreadingTCPServer):
             with suppress(OSError):  # it has just ended by itself
                 each.shutdown(socket.SHUT_RDWR)
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - the base's signature
         if not isinstance(sys.exception(), OSError):  # a client that went away is no news
             log.exception("a request for metrics or health failed")
 
@@ -120,6 +120,7 @@ class _Handler(BaseHTTPRequestHandler):
     timeout = SILENCE
     server_version = "keyturn"
     sys_version = ""
+    default_request_version = "HTTP/1.0"  # so that a refusal has a status line, whatever was sent
 
     def do_GET(self) -> None:
         match self.path.partition("?")[0]:

@@ -21,7 +21,9 @@ from engine.vault.journal import JournalWriter
 from engine.vault.keys import ZoneKeys
 from engine.work.app import WorkerThread, make_app, register
 from engine.work.bell import Bell
+from engine.work.delivery.courier import Courier
 from engine.work.forkserver.ports import Sessions
+from engine.work.metrics import Metrics
 from engine.work.names import queues
 from engine.work.tick import Tick
 from engine.work.worker import Worker
@@ -65,12 +67,17 @@ class RunningWorker:
         )
         self.tick.take = self.worker.take
         self.worker.ended = self.tick.ended
+        self._courier = Courier(database, keys, settings.zone, name, settings)
+        self.metrics = Metrics(settings.zone)
+        self.metrics.rings = lambda: (self.bell.sent, self.bell.lost)
+        self.metrics.tick_age = lambda: time.monotonic() - self.tick.beat
         self._schema_seen = time.monotonic()
 
     def start(self) -> None:
         self.bell.start()
         self._consumer.start()
         self.tick.start()
+        self._courier.start()
 
     def stay(self, stopping: threading.Event) -> None:
         """Until `stopping` is set or somebody asks for a drain."""
@@ -87,6 +94,7 @@ class RunningWorker:
         while self.worker.busy and time.monotonic() < until:
             time.sleep(0.05)
         self.tick.stop()
+        self._courier.stop()
         self._consumer.stop()
         self.bell.stop()
         try:

@@ -33,7 +33,8 @@ UNTIL_TRUTH = 60  # seconds that a change may take to end after a restart
 def site(
     tmp_path_factory: pytest.TempPathFactory, sshd: SshServer, accounts: LocalAccounts
 ) -> Iterator[Site]:
-    with running(RunningEngine(tmp_path_factory.mktemp("operations") / "data")) as engine:
+    data = tmp_path_factory.mktemp("operations") / "data"
+    with running(RunningEngine(data, callback_hosts='["tickets.example"]')) as engine:
         yield Site(engine, sshd, accounts)
 
 

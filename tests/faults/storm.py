@@ -27,6 +27,7 @@ from typing import Any
 import psycopg
 import requests
 
+from engine.cli.exits import Exit
 from tests.acceptance.cluster import Cluster, Worker, running
 from tests.acceptance.engine import Site
 from tests.faults.judge import judged, open_value, zone_key
@@ -69,6 +70,7 @@ class Tally:
     at_work: list[int] = field(default_factory=list)  # operations that a killed worker was working on
     least_unfinished: int = AHEAD
     ended: Counter[str] = field(default_factory=Counter)
+    ends: Counter[int] = field(default_factory=Counter)  # exit codes of workers that nobody killed
     lost: list[str] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
 
@@ -81,10 +83,15 @@ class Tally:
         faults = ", ".join(f"{count} × {name}" for name, count in sorted(self.faults.items()))
         lines.append(f"{faults}; each with at least {self.least_unfinished} operations unfinished")
         busy = sum(1 for count in self.at_work if count)
+        lines.append(f"workers that ended by themselves, by exit code: {dict(self.ends)}")
         lines.append(f"killed workers were working on {sum(self.at_work)} operations, {busy} of them on any")
         ends = ", ".join(f"{count} {state}" for state, count in sorted(self.ended.items()))
         lines.append(f"{self.changes} changes in {self.seconds:.0f} s: {ends}; {len(self.lost)} lost")
         return "\n".join(lines)
+
+
+class Stuck(Exception):
+    """Something does not end, with nothing broken any more; the operations that are open follow."""
 
 
 class Watch:
@@ -147,6 +154,8 @@ class Storm:
         self.credentials: dict[str, int] = {}
         self.open: dict[str, int] = {}  # operation asked for, by credential
         self.asked: set[int] = set()
+        self.raging = False
+        self._known: set[int] = set()
 
     def settle(self, root_key: str) -> None:
         """Register everything, and prove it."""
@@ -180,16 +189,15 @@ class Storm:
 
     def rage(self, faults: Counter[str], changes: int) -> None:
         """Break all that is to be broken, asking for changes meanwhile; then wait for what is left."""
-        began = time.monotonic()
+        began, self.raging = time.monotonic(), True
         left = list(faults.elements())
         self.choose.shuffle(left)
         while left or len(self.asked) < changes:
             pause = time.monotonic() + self.choose.uniform(*PAUSES)
-            while time.monotonic() < pause or not self._may(left):
-                self._ask_for_more()
-                time.sleep(POLL)
+            self._until(lambda: time.monotonic() >= pause and self._may(left), PATIENCE)  # noqa: B023 - at once
             if left:
                 self._break(left.pop())
+        self.raging = False
         self._until(lambda: not self._unfinished(), PATIENCE)
         self.tally.seconds = time.monotonic() - began
         self.tally.changes = len(self.asked)
@@ -202,6 +210,13 @@ class Storm:
 
     def _ready(self) -> list[Worker]:
         return [worker for worker in self.cluster.workers if worker.is_ready()]
+
+    def _supervise(self) -> None:
+        """As whatever starts workers does: one that found no database when it started is started again."""
+        for worker in self.cluster.workers:
+            if (code := worker.process.poll()) is not None:
+                self.tally.ends[code] += 1
+                worker.launch()
 
     def _break(self, fault: str) -> None:
         unfinished = len(self._unfinished())
@@ -231,8 +246,16 @@ class Storm:
         self.postgres.stop(immediate=True)
         self.postgres.start()
 
+    def await_quiet(self) -> None:
+        """Until all workers are back, and the record is sealed. Raises Stuck."""
+        self._until(lambda: len(self._ready()) == len(self.cluster.workers), PATIENCE)
+        unsealed = "SELECT 1 FROM audit_entry WHERE sequence IS NULL LIMIT 1"
+        self._until(lambda: not self.cluster.query(unsealed), PATIENCE)
+
     def _ask_for_more(self) -> None:
-        """One change a credential at a time, `AHEAD` in all, none asked for twice."""
+        """One change a credential at a time, `AHEAD` in all."""
+        if not self.raging:
+            return
         unfinished = self._unfinished()
         free = [name for name in self.credentials if self.open.get(name) not in unfinished]
         self.choose.shuffle(free)
@@ -256,12 +279,23 @@ class Storm:
             self._known = {number for (number,) in rows}
         return self._known
 
-    _known: set[int] = set()
-
     def _until(self, arrived: Callable[[], bool], seconds: float) -> None:
+        """Raises Stuck."""
         until = time.monotonic() + seconds
-        while not arrived() and time.monotonic() < until:
+        while not arrived():
+            if time.monotonic() > until:
+                raise Stuck(
+                    f"{len(self._unfinished())} operations do not end, the database says: {self._open()}"
+                )
+            self._supervise()
+            self._ask_for_more()
             time.sleep(POLL)
+
+    def _open(self) -> list[Any]:
+        return self.cluster.query(
+            "SELECT id, action, state, outcome, reason, attempts, needs_person, due - extract(epoch FROM now()),"
+            " lease_until - extract(epoch FROM now()) FROM operation WHERE finished IS NULL"
+        )
 
     def _api(self, method: str, path: str, body: Any = None) -> Any:
         answer = self.site.engine.api(method, path, json=body)
@@ -283,6 +317,7 @@ class Storm:
         with self.cluster.connect() as db:
             found = judged(db, key, self._opens)
         tally.lost += found.lost
+        tally.wrong += [f"a worker ended with {code}" for code in tally.ends if code != Exit.NOT_READY]
         tally.wrong += [*found.wrong, *watch.over_budget(), *self._leftovers(), *self._out_of_order(watch)]
         verified = self.site.engine.run("audit", "verify", "--json")
         if verified.returncode != 0:
@@ -358,11 +393,9 @@ def storm(folder: Path, kills: int, others: int, changes: int, seed: int) -> Tal
         made.settle(pem)
         with Watch(sshd, accounts) as watch:
             made.rage(Counter({name: kills if name == KILL else others for name in FAULTS}), changes)
-        for worker in cluster.workers:
-            worker.wait_until(worker.is_ready, "a worker did not come back")
-        time.sleep(2.0)  # for the last audit entries to be sealed
+        made.await_quiet()
         ends = [worker.stop() for worker in cluster.workers]
-        made.tally.wrong += [f"a worker ended with {code}" for code in ends if code != 0]
+        made.tally.wrong += [f"a worker that was stopped ended with {code}" for code in ends if code != 0]
         return made.judge(watch)
 
 

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-PEERS = ("sshd", "postgresql", "redis", "rabbitmq")
+PEERS = ("sshd", "postgresql", "redis", "rabbitmq", "prometheus")
 _asked: dict[str, bool] = {}
 
 

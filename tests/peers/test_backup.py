@@ -140,7 +140,7 @@ def test_without_pg_dump_it_says_what_to_install(
 def test_what_pg_dump_refuses_is_told_without_the_password(
     site: Site, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("PGOPTIONS", "--lock_timeout=1")
+    monkeypatch.setattr("engine.cli.backup.LOCK_WAIT", 1)
     with _connect(make_url(url)) as db:
         db.execute("LOCK TABLE policy IN ACCESS EXCLUSIVE MODE")
         told = site("backup", "--to", str(tmp_path / "copy"), code=5)

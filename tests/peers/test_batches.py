@@ -6,6 +6,7 @@ import itertools
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import select
@@ -49,7 +50,7 @@ class Site:
         with room.database.writing() as connection:
             add_device(connection, ACTOR, new)
 
-    def login(self, user: str, secret: str, **fields: str) -> str:
+    def login(self, user: str, secret: str, **fields: Any) -> str:
         """Somebody who may change others. Returns the credential's name."""
         name = f"{user}@{self.device}"
         with self.room.database.writing() as connection:
@@ -212,7 +213,7 @@ def test_a_child_killed_in_the_middle_leaves_the_rest_to_others(site: Site) -> N
     try:
         site.conduct(asked[0], at=kill)
     finally:
-        del site.children.open  # type: ignore[method-assign]
+        del site.children.open
     for _ in range(3):
         site.room.due_now()
         for each in asked:

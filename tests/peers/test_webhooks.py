@@ -209,6 +209,38 @@ def test_after_the_last_try_it_is_on_the_dead_letter_list_and_can_be_brought_aga
     assert (len(server.got), len(set(ids(server)))) == (MAX_TRIES + 1, 1)
 
 
+def test_receivers_come_and_go_while_notices_are_numbered_and_brought(site: Site) -> None:
+    rounds, count = 15, 4
+
+    def come_and_go(name: str) -> None:
+        for _ in range(rounds):
+            site.add(server.url(f"/{name}"), name)
+            with site.database.writing() as connection:
+                receivers.disable(connection, "ann", name)
+            with site.database.writing() as connection:
+                receivers.enable(connection, "ann", name)
+            with site.database.writing() as connection:
+                receivers.remove(connection, "ann", name)
+
+    def happen(_: str) -> None:
+        for _ in range(rounds):
+            site.happen(count)
+
+    def bring(owner: str) -> None:
+        for _ in range(rounds):
+            site.deliver(owner)
+
+    with serving() as server:
+        site.add(server.url("/stays"), "stays")
+        with ThreadPoolExecutor(5) as pool:
+            jobs = [(come_and_go, "a"), (come_and_go, "b"), (happen, ""), (bring, "box-1"), (bring, "box-2")]
+            for done in [pool.submit(do, name) for do, name in jobs]:
+                done.result()
+        site.deliver()
+    stays = [got.headers["webhook-id"] for got in server.got if got.path == "/stays"]
+    assert len(stays) == len(set(stays)) == rounds * count
+
+
 # What an endpoint may do
 
 

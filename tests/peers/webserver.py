@@ -108,8 +108,11 @@ class Authority:
     def identity(self, *names: str) -> Path:
         """A PEM file of a new key and its certificate."""
         key = ec.generate_private_key(ec.SECP256R1())
-        others = [x509.DNSName(name) for name in names]
-        own = [x509.IPAddress(ipaddress.ip_address("127.0.0.1")), x509.DNSName("localhost")]
+        others: list[x509.GeneralName] = [x509.DNSName(name) for name in names]
+        own: list[x509.GeneralName] = [
+            x509.IPAddress(ipaddress.ip_address("127.0.0.1")),
+            x509.DNSName("localhost"),
+        ]
         certificate = self._signed(_named("server"), key.public_key(), others or own)
         private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
         path = self.folder / f"{id(key)}.pem"
@@ -121,7 +124,7 @@ class Authority:
         self,
         name: x509.Name,
         public: ec.EllipticCurvePublicKey,
-        alternatives: list[x509.DNSName | x509.IPAddress] | list[x509.DNSName] | None,
+        alternatives: list[x509.GeneralName] | None,
     ) -> str:
         start = datetime.datetime.now(datetime.UTC) - datetime.timedelta(hours=1)
         made = x509.CertificateBuilder(

@@ -77,12 +77,11 @@ class Progress(Enum):
 
 
 class SyslogStream:
-    """A receiver as one worker serves it, in one thread. `grace` in seconds."""
+    """A receiver as one worker serves it, in one thread."""
 
-    def __init__(self, database: Database, owner: str, receiver_id: int, *, grace: float = GRACE) -> None:
+    def __init__(self, database: Database, owner: str, receiver_id: int) -> None:
         self._database = database
         self._row = {"which": receiver_id, "owner": owner}
-        self._grace = grace
         self._line: Line | None = None
         # Of this connection: the last notice read, the last handed to the kernel, the last settled (None: not
         # even the connection has proven to last), what waits to be handed over, and what was when.
@@ -149,7 +148,7 @@ class SyslogStream:
 
     def _settle(self, line: Line) -> None:
         """What has been out for long enough over a connection that is still whole has arrived."""
-        grace = self._grace if line.certain else 0.0
+        grace = GRACE if line.certain else 0.0
         while line.idle and self._unsettled and self._unsettled[0][1] + grace <= time.monotonic():
             self._settled, _ = self._unsettled.popleft()
 

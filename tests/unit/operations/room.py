@@ -19,6 +19,7 @@ from engine.operations.claims import Claim
 from engine.operations.ledger import Ledger
 from engine.operations.models import operation, transition
 from engine.operations.requests import Ask, Requested, ask_for
+from engine.record import catalogue
 from engine.record.models import audit_entry, delivery, outbox
 from engine.store.clock import now
 from engine.store.database import Database
@@ -200,9 +201,16 @@ class Room:
             rows = connection.execute(told).scalars()
             return [str(payload.get("state")) for payload in rows]
 
+    def undeclared(self) -> list[str]:
+        """Where a notice is not as the catalogue says."""
+        with self.database.reading() as connection:
+            rows = connection.execute(select(outbox.c.kind, outbox.c.payload)).all()
+        return [fault for row in rows for fault in catalogue.faults(row.kind, row.payload)]
+
 
 @pytest.fixture
 def room(database: Database, tmp_path: Path) -> Iterator[Room]:
     made = Room(database, tmp_path)
     yield made
     made.journal.close()
+    assert made.undeclared() == [], "docs/notices.md must say what notices hold"

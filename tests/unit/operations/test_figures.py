@@ -2,45 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, insert, update
 
-from engine.catalog.models import account, device, worker, zone
+from engine.catalog.models import account, device, zone
 from engine.operations import figures
 from engine.operations.figures import CALLBACKS, Figures, Waiting
 from engine.operations.models import operation
 from engine.record import chain, outbox
-from engine.record.models import audit_entry, delivery, receiver
+from engine.record.models import audit_entry, delivery
 from engine.record.models import outbox as outbox_table
 from engine.store.clock import now
 from engine.store.models import duty
+from tests.exported import given_receiver, given_worker
 from tests.unit.operations.room import Room
 
 
 def figures_of(room: Room) -> Figures:
     with room.database.reading() as connection:
         return figures.read(connection, 1.0)
-
-
-def given_worker(connection: Connection, name: str, **fields: Any) -> None:
-    values = {"zone_id": select(zone.c.id).scalar_subquery(), "host": "h", "release": "1", "threads": 8}
-    connection.execute(
-        insert(worker).values({**values, "started": now(), "beat": now(), "name": name, **fields})
-    )
-
-
-def given_receiver(connection: Connection, name: str, **fields: Any) -> int:
-    values = {
-        "zone": "default",
-        "url": "tls://siem.test:6514",
-        "format": "rfc5424",
-        "options": {},
-        "kinds": ["*"],
-    }
-    row = {**values, "name": name, "kind": "syslog", "due": now(), "created": now(), **fields}
-    return int(connection.execute(insert(receiver).values(row).returning(receiver.c.id)).scalar_one())
 
 
 def given_delivery(connection: Connection, state: str, receiver_id: int | None, notice_id: int) -> None:

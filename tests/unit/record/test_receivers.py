@@ -14,6 +14,7 @@ from sqlalchemy import Connection, insert, select, update
 from engine.record import deliveries, outbox, receivers
 from engine.record.deliveries import NoDeadDelivery
 from engine.record.models import audit_entry, delivery, outbox_head
+from engine.record.models import outbox as outbox_table
 from engine.record.models import receiver as receiver_table
 from engine.record.receivers import BadReceiver, DuplicateReceiver, NewReceiver, UnknownReceiver, wants
 from engine.record.urls import BadUrl, CallbackRefused, callback, parse
@@ -44,9 +45,10 @@ def happen(connection: Connection, *kinds: str) -> None:
 
 def queued(connection: Connection) -> list[str]:
     """Kinds of the notices that wait for webhooks, in order."""
-    table = outbox.outbox
-    waiting = select(table.c.kind).join(delivery, delivery.c.notice_id == table.c.id)
-    return list(connection.scalars(waiting.where(delivery.c.state == "waiting").order_by(table.c.sequence)))
+    waiting = select(outbox_table.c.kind).join(delivery, delivery.c.notice_id == outbox_table.c.id)
+    return list(
+        connection.scalars(waiting.where(delivery.c.state == "waiting").order_by(outbox_table.c.sequence))
+    )
 
 
 def kill(connection: Connection) -> list[int]:
