@@ -10,8 +10,8 @@ from engine.store.statements import insert_unless_there
 
 
 def is_ours(connection: Connection, name: str, every: float) -> bool:
-    """Whether the duty is due, every so many seconds, and no other process was first. One that was done in the
-    future is due too: the clock has been set back."""
+    """Whether the duty is due, `every` so many seconds, and no other process was first. One that was done in
+    the future is due too: the clock has been set back."""
     late = or_(duty.c.done <= now() - every, duty.c.done > now())
     known = connection.execute(select(late).where(duty.c.name == name)).scalar()
     if known is None:
