@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -16,17 +16,18 @@ from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 CONFIG_FILE = "keyturn.toml"
+LONGEST_LEASE = 3600.0  # seconds; the visibility timeout of a broker that keeps messages until they are done
 
 
 class Settings(BaseSettings):
-    """Times are seconds. The order deadline < lease must hold, so that a take-over never meets a living
+    """Times are seconds. deadline < lease < visibility timeout holds, so that a take-over never meets a living
     child."""
 
     model_config = SettingsConfigDict(env_prefix="KEYTURN_", extra="forbid")
 
-    data: Path
-    listen: str = "127.0.0.1:8470"
-    zone: str = "default"
+    data: Path = Field(description="directory of this process alone: keys, tokens, SQLite, journal")
+    listen: str = Field(default="127.0.0.1:8470", description="HOST:PORT of the API")
+    zone: str = Field(default="default", description="whose targets a worker reaches")
     journal: Path | None = Field(
         default=None, description="directory of the escrow journal; best on another volume"
     )
@@ -34,12 +35,12 @@ class Settings(BaseSettings):
         default=None,
         description="URL of PostgreSQL without its password; else SQLite in `data`",
     )
-    database_password_file: Path | None = None
+    database_password_file: Path | None = Field(default=None, description="its first line is the password")
     broker: str | None = Field(
         default=None,
         description="URL of Redis or RabbitMQ without its password; else one process",
     )
-    broker_password_file: Path | None = None
+    broker_password_file: Path | None = Field(default=None, description="its first line is the password")
     acknowledge: Literal["early", "late"] = Field(
         default="early",
         description="when the broker forgets a message: when it is taken, or done",
@@ -51,7 +52,7 @@ class Settings(BaseSettings):
         default=None, description="file that keys the hashes of tokens, the same for all API processes"
     )
     tls_certificate: Path | None = Field(default=None, description="PEM file, with the chain, of the API")
-    tls_key: Path | None = None
+    tls_key: Path | None = Field(default=None, description="PEM file of the certificate's private key")
     plaintext: Literal["refuse", "tolerate"] = Field(
         default="refuse", description="whether the API listens beyond loopback without TLS, behind a proxy"
     )
@@ -98,6 +99,16 @@ class Settings(BaseSettings):
         # without a user's name, even an empty one, a URL has no place for a password
         whole = url if password is None else url.set(username=url.username or "", password=password)
         return whole.render_as_string(hide_password=False)
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.deadline + self.margin > self.lease:
+            raise ValueError("a lease must outlive the child: deadline + margin may not be more than lease")
+        if self.lease >= LONGEST_LEASE:
+            raise ValueError(
+                f"lease must be below {LONGEST_LEASE:.0f}: then a broker gives a message out again"
+            )
+        return self
 
     @field_validator("database", "broker")
     @classmethod

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from sqlalchemy import URL, Connection, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, NoResultFound
 
 from engine.cli.doctor_host import apart
 from engine.cli.findings import Finding, Role, bad, good, note, role_of
@@ -66,6 +66,9 @@ def _looked_at(settings: Settings, database: Database) -> Iterator[Finding]:
             volumes = list(_volumes(settings, connection))
     except (SchemaTooNew, SchemaTooOld, StoreUnavailable) as error:
         yield bad("schema", str(error))
+        return
+    except NoResultFound:
+        yield bad("schema", "the database holds no engine: run `keyturn migrate`")
         return
     yield good("schema", f"the database's schema is {seen.figures.schema}, on which this release can work")
     yield from volumes

@@ -16,6 +16,7 @@ from engine.record.models import audit_entry
 from engine.settings import Settings
 from engine.store.clock import now
 from engine.store.database import Database
+from engine.store.models import engine_state
 from engine.store.upgrade import upgrade
 from tests.exported import given_receiver, given_worker
 from tests.unit.cli.conftest import Keyturn
@@ -36,7 +37,7 @@ def upgraded(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 def data(tmp_path: Path, upgraded: bytes) -> Path:
     """A data directory of `keyturn up` that is in order."""
     folder = tmp_path / "data"
-    for each in (folder, folder / "keys", folder / "journal", folder / "target"):
+    for each in (folder, folder / "keys", folder / "journal"):
         each.mkdir(mode=0o700)
     (folder / "keyturn.sqlite").write_bytes(upgraded)
     for name in ("admin.token", "pepper"):
@@ -49,8 +50,7 @@ def data(tmp_path: Path, upgraded: bytes) -> Path:
 def embedded(data: Path) -> Any:
     """The engine of that directory, with one device and one worker that lives."""
     database = Database(f"sqlite:///{data / 'keyturn.sqlite'}")
-    for each in ("journal", "target"):
-        (data / each).rmdir()
+    (data / "journal").rmdir()
     made = Room(database, data)
     for each in (data / "journal").iterdir():
         each.chmod(0o600)
@@ -185,6 +185,13 @@ def test_an_empty_database_is_bad_and_says_what_to_do(tmp_path: Path) -> None:
     assert "keyturn migrate" in found.detail
 
 
+def test_a_database_that_lost_its_own_row_is_bad(embedded: Room) -> None:
+    with embedded.database.writing() as connection:
+        connection.execute(engine_state.delete())
+    (found,) = of_database(embedded.folder)
+    assert "holds no engine" in found.detail
+
+
 def test_a_password_that_cannot_be_read_is_bad(tmp_path: Path) -> None:
     settings = distributed(tmp_path, database_password_file=tmp_path / "none")
     (found,) = doctor_database.checked(settings)
@@ -237,7 +244,7 @@ def test_password_files_that_others_can_read_are_bad(data: Path) -> None:
 
 
 def test_a_broker_that_does_not_answer_is_bad_and_its_password_is_not_told(data: Path) -> None:
-    """pytest-socket stands for a network in which nothing answers."""
+    """The resolver of these tests does not know it."""
     secret = data.parent / "broker-password"
     secret.write_text("hunter2\n")
     secret.chmod(0o600)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -149,16 +150,12 @@ def test_accounts_that_go_on_after_the_journal_was_read_are_not_behind(room: Roo
 
 def test_a_registration_that_is_not_committed_yet_is_no_orphan(room: Room) -> None:
     record = candidate(room, room.account("ann"), 0, 1)
-    strange = Record(**{**_fields(record), "account": "new", "kind": Kind.IMPORTED})
+    strange = replace(record, account="new", kind=Kind.IMPORTED)
     room.journal.append([strange])
     assert compared(room) == Recovery()
     room.journal.close()
     found = compared(room)
     assert (found.restored, found.orphans) == (False, ["new@box password/"])
-
-
-def _fields(record: Record) -> dict[str, object]:
-    return {name: getattr(record, name) for name in Record.__dataclass_fields__}
 
 
 # A restored database

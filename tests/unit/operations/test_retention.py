@@ -46,7 +46,8 @@ def numbered(room: Room) -> None:
 
 
 def syslog(room: Room, name: str, settled: int, **fields: Any) -> None:
-    values = {"name": name, "kind": "syslog", "zone": "default", "url": "tls://192.0.2.1:6514"}
+    values: dict[str, Any] = {"name": name, "kind": "syslog", "zone": "default"}
+    values |= {"url": "tls://192.0.2.1:6514"}
     values |= {"format": "rfc5424", "options": {}, "kinds": ["*"], "settled": settled, **fields}
     with room.database.writing() as connection:
         connection.execute(insert(receiver).values(**values, due=now(), created=now()))
