@@ -3,6 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet
+JOBS ?= 2
 LOCK_ENV := build/lock
 LOCK := $(LOCK_ENV)/bin/uv pip compile --quiet --python-version 3.11 --generate-hashes \
 	--no-header --no-annotate --no-emit-index-url pyproject.toml
@@ -24,7 +25,7 @@ demo: .venv/.installed ## rotate one password on a disposable SSH target, and wa
 
 test: .venv/.installed ## run the tests, with the real servers that this machine can give
 	tests/peers/install
-	$(BIN)/pytest tests/unit tests/peers tests/acceptance tests/faults
+	$(BIN)/pytest -n $(JOBS) --dist loadfile tests/unit tests/peers tests/acceptance tests/faults
 
 check: .venv/.installed ## lint, format, types, import arrows, indexes
 	$(BIN)/ruff check
@@ -38,6 +39,7 @@ model: .venv/.installed ## check every interleaving of the change protocol
 
 faults: .venv/.installed ## kill processes at ten thousand points
 	$(BIN)/python -m tests.faults.kills --rounds 10000
+	$(BIN)/python -m tests.faults.storm --kills 500
 
 bench: .venv/.installed ## measure what it costs
 	$(BIN)/python -m bench

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -16,7 +17,11 @@ from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 CONFIG_FILE = "keyturn.toml"
-LONGEST_LEASE = 3600.0  # seconds; the visibility timeout of a broker that keeps messages until they are done
+SCHEMES: Mapping[str, tuple[str, ...]] = {
+    "database": ("postgresql+psycopg", "postgresql"),
+    "broker": ("redis", "rediss", "amqp", "amqps"),
+}
+LONGEST_LEASE = 3600.0  # seconds; the visibility timeout of a broker that keeps what is not done
 
 
 class Settings(BaseSettings):
@@ -112,13 +117,25 @@ class Settings(BaseSettings):
 
     @field_validator("database", "broker")
     @classmethod
-    def _without_password(cls, given: str | None) -> str | None:
+    def _usable(cls, given: str | None, info: ValidationInfo) -> str | None:
+        if given is None:
+            return None
         try:
-            password = None if given is None else make_url(given).password
-        except ArgumentError:
+            url = make_url(given)
+        except (ArgumentError, ValueError):  # ValueError: a port that is no number; its text quotes the URL
             raise ValueError("this is no URL; write SCHEME://USER@HOST:PORT/NAME") from None
-        if password is not None:
+        if url.password is not None:
             raise ValueError("leave the password out of the URL and name its file: …_password_file")
+        known = SCHEMES[str(info.field_name)]
+        if url.drivername not in known:
+            raise ValueError(f"its scheme is none of {', '.join(known)}")
+        return given
+
+    @field_validator("tls_key")
+    @classmethod
+    def _with_certificate(cls, given: Path | None, info: ValidationInfo) -> Path | None:
+        if given is not None and info.data.get("tls_certificate") is None:
+            raise ValueError("name its certificate, too: tls_certificate")
         return given
 
     @property
@@ -148,4 +165,10 @@ class Settings(BaseSettings):
 
 
 def _first_line(path: Path | None) -> str | None:
-    return None if path is None else path.read_text().partition("\n")[0]
+    if path is None:
+        return None
+    try:
+        return path.read_bytes().partition(b"\n")[0].rstrip(b"\r").decode()
+    except UnicodeDecodeError:  # raised anew outside of it: its text quotes a byte of the password
+        pass
+    raise OSError(f"{path} holds no password in UTF-8; write it anew, on the first line")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -13,7 +14,7 @@ from tests.peers import rabbitmq as rabbitmq_peer
 from tests.peers import redis as redis_peer
 from tests.peers import sshd as sshd_peer
 from tests.peers.accounts import LocalAccounts
-from tests.peers.availability import require_peer, strict, summary
+from tests.peers.availability import asked, remember, require_peer, strict, summary
 from tests.peers.postgres import PostgresServer
 from tests.peers.rabbitmq import RabbitServer
 from tests.peers.redis import RedisServer
@@ -84,7 +85,15 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    if (output := getattr(session.config, "workeroutput", None)) is not None:
+        output["peers"] = asked()  # of this process; the one that reports asked for none itself
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     skipped = reporter is not None and reporter.stats.get("skipped")
     if strict() and skipped and exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """One of pytest-xdist's processes has ended."""
+    remember(getattr(node, "workeroutput", {}).get("peers", {}))

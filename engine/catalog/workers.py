@@ -49,9 +49,11 @@ def started(connection: Connection, name: str, zone_id: int, host: str, release:
     outbox.notice(connection, "worker.started", {"worker": name, "zone": _zone(connection, zone_id)})
 
 
-def beat(connection: Connection, name: str, busy: int) -> bool:
-    """Report that the worker lives, even if it was taken for gone; whether it is asked to drain."""
-    return bool(connection.execute(_BEAT, {"which": name, "at_work": busy}).scalar())
+def beat(connection: Connection, name: str, busy: int) -> bool | None:
+    """Report that the worker lives, even if it was taken for gone; whether it is asked to drain. None: the
+    database does not know it, since it is an older copy."""
+    draining = connection.execute(_BEAT, {"which": name, "at_work": busy}).scalar()
+    return None if draining is None else bool(draining)
 
 
 def stopped(connection: Connection, name: str, reason: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from engine.cli.frame import EngineCommand, Shared, pass_shared
-from engine.cli.settings import check_listen, settings_of, start
+from engine.cli.settings import check_distributed, check_listen, settings_of, start
 
 
 @click.command(cls=EngineCommand)
@@ -24,4 +24,5 @@ def api(shared: Shared, listen: str | None, journal: Path | None) -> None:
 
     settings = settings_of(shared, listen=listen, journal=journal)
     check_listen(settings, beyond_loopback=True)
+    check_distributed(settings)
     start(process.run, settings)

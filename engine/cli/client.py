@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import requests
+from requests.adapters import HTTPAdapter
 
 from engine.cli import exits
 from engine.cli.errors import CommandFailed
@@ -19,13 +21,36 @@ CONNECT_TIMEOUT: Final = 5.0  # seconds
 READ_TIMEOUT: Final = 60.0  # seconds without a byte
 
 
+@dataclass(frozen=True)
+class Endpoint:
+    """Where an engine listens. `certificate_sha256` is that of its own certificate, if it speaks TLS."""
+
+    url: str
+    certificate_sha256: str | None = None
+
+
+class _Pinned(HTTPAdapter):
+    """Speaks with whoever shows this very certificate, whatever name it was given and whoever signed it: the
+    engine itself has written down which one is its own."""
+
+    def __init__(self, certificate_sha256: str) -> None:
+        self._pin = certificate_sha256
+        super().__init__()
+
+    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
+        super().init_poolmanager(*arguments, assert_fingerprint=self._pin, **options)  # type: ignore[no-untyped-call]
+
+
 class Client:
     """Calls to one engine. Proxies and .netrc of the environment are not used: they would see secrets."""
 
-    def __init__(self, url: str, token: str) -> None:
+    def __init__(self, url: str, token: str, certificate_sha256: str | None = None) -> None:
         self._url = url.rstrip("/")
         self._session = requests.Session()
         self._session.trust_env = False
+        if certificate_sha256 is not None:
+            self._session.mount("https://", _Pinned(certificate_sha256))
+            self._session.verify = False  # not by authorities: the pin is compared in any case
         self._session.headers["Authorization"] = f"Bearer {token}"
 
     def get(self, path: str, **query: Any) -> Any:
@@ -104,21 +129,22 @@ def connect(data: Path | None) -> Client:
         raise CommandFailed(
             Exit.NO_ENGINE, "say where the engine's data is: --data DIR or KEYTURN_DATA", "no_data_directory"
         )
-    url = endpoint(data)
-    if url is None:
+    found = endpoint(data)
+    if found is None:
         raise CommandFailed(
             Exit.NO_ENGINE,
             f"no engine runs on {data}; start one: keyturn up --data {data}",
             "engine_not_running",
         )
-    return Client(url, _token(data / TOKEN))
+    return Client(found.url, _token(data / TOKEN), found.certificate_sha256)
 
 
-def endpoint(data: Path) -> str | None:
+def endpoint(data: Path) -> Endpoint | None:
     """Where the engine of that directory listens; None if none has been started, or it has ended."""
     try:
         found = json.loads((data / ENDPOINT).read_text())
-        return str(found["url"])
+        pin = found.get("certificate_sha256")
+        return Endpoint(str(found["url"]), None if pin is None else str(pin))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:

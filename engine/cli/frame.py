@@ -32,6 +32,7 @@ MOMENTS = frozenset(
         "trusted_at",
         "beat",
         "stopped",
+        "delivered_at",
         "expires",
     ]
 )
@@ -84,12 +85,8 @@ def shared_options() -> list[click.Parameter]:
     ]
 
 
-class EngineCommand(click.Command):
-    """A command that takes `--data` and `--json` at its end too."""
-
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self.params.extend(shared_options())
+class _Tells(click.Command):
+    """Says what went wrong in the way that was asked for."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -99,7 +96,15 @@ class EngineCommand(click.Command):
             raise
 
 
-class EngineGroup(click.Group):
+class EngineCommand(_Tells):
+    """A command that takes `--data` and `--json` at its end too."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.params.extend(shared_options())
+
+
+class EngineGroup(_Tells, click.Group):
     command_class = EngineCommand
     group_class = type
 

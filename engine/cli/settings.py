@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from tomllib import TOMLDecodeError
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic_settings import SettingsError
 
 from engine.access.errors import UnusablePepper
-from engine.catalog.errors import ZoneKeyDiffers
 from engine.cli.errors import CommandFailed, input_refused
 from engine.cli.exits import Exit
 from engine.cli.frame import Shared
 from engine.cli.guard import is_loopback
-from engine.settings import Settings
+from engine.settings import CONFIG_FILE, Settings
 from engine.store.database import StoreUnavailable
+from engine.store.errors import KeyturnError
 from engine.store.upgrade import SchemaTooNew, SchemaTooOld
 from engine.vault.errors import VaultError
 
 MAX_PORT = 65535
 # What a person can put right; anything else is a mistake in the engine and keeps its traceback.
-FAILURES = (SchemaTooNew, SchemaTooOld, StoreUnavailable, UnusablePepper, VaultError, ZoneKeyDiffers, OSError)
+FAILURES = (SchemaTooNew, SchemaTooOld, StoreUnavailable, UnusablePepper, VaultError, KeyturnError, OSError)
 
 
 def settings_of(shared: Shared, **given: Any) -> Settings:
@@ -30,6 +32,14 @@ def settings_of(shared: Shared, **given: Any) -> Settings:
         return Settings(**{name: value for name, value in named.items() if value is not None})
     except ValidationError as error:
         raise input_refused("; ".join(_faults(error)), "bad_settings") from None
+    except SettingsError as error:  # of the environment: a list that is no JSON
+        raise input_refused(str(error), "bad_settings") from None
+    except TOMLDecodeError as error:
+        raise input_refused(f"{CONFIG_FILE} is not TOML: {error}", "bad_settings") from None
+    except UnicodeDecodeError:
+        raise input_refused(f"{CONFIG_FILE} is not written in UTF-8", "bad_settings") from None
+    except OSError as error:
+        raise input_refused(f"{CONFIG_FILE} cannot be read: {error.strerror}", "bad_settings") from None
 
 
 def start(run: Callable[[Settings], None], settings: Settings) -> None:
@@ -37,6 +47,7 @@ def start(run: Callable[[Settings], None], settings: Settings) -> None:
     from engine.processes.embedded import NotEmbedded
     from engine.processes.separation import NotSeparated
     from engine.processes.shared import DataDirectoryInUse
+    from engine.processes.tls import UnusableCertificate
 
     try:
         run(settings)
@@ -44,8 +55,18 @@ def start(run: Callable[[Settings], None], settings: Settings) -> None:
         raise CommandFailed(Exit.NOT_READY, str(error), "data_directory_in_use") from None
     except NotSeparated as error:
         raise CommandFailed(Exit.NOT_READY, str(error), "not_separated") from None
-    except (NotEmbedded, *FAILURES) as error:
+    except (NotEmbedded, UnusableCertificate, *FAILURES) as error:
         raise CommandFailed(Exit.NOT_READY, str(error), "cannot_start") from None
+
+
+def check_distributed(settings: Settings) -> None:
+    """A process among others needs a database that others reach, too. Raises CommandFailed."""
+    if settings.database is None:
+        raise input_refused(
+            "no `database` is named, and SQLite is for one process: name PostgreSQL's URL and a `broker`, or "
+            "start `keyturn up`",
+            "bad_settings",
+        )
 
 
 def check_listen(settings: Settings, *, beyond_loopback: bool) -> None:
@@ -69,7 +90,10 @@ def check_listen(settings: Settings, *, beyond_loopback: bool) -> None:
 
 
 def _faults(error: ValidationError) -> list[str]:
-    return [
-        f"{'.'.join(map(str, each['loc']))}: {each['msg']}"
-        for each in error.errors(include_input=False, include_url=False, include_context=False)
-    ]
+    faults = error.errors(include_input=False, include_url=False, include_context=False)
+    return [": ".join([*_where(each["loc"]), each["msg"].removeprefix("Value error, ")]) for each in faults]
+
+
+def _where(place: tuple[int | str, ...]) -> list[str]:
+    """Nothing for what is wrong with several settings together."""
+    return [".".join(map(str, place))] if place else []

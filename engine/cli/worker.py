@@ -9,10 +9,10 @@ from urllib.parse import quote
 
 import click
 
-from engine.cli.errors import CommandFailed
+from engine.cli.errors import CommandFailed, input_refused
 from engine.cli.exits import Exit
 from engine.cli.frame import EngineGroup, Shared, pass_shared, say, shared_options, show_rows
-from engine.cli.settings import settings_of, start
+from engine.cli.settings import check_distributed, settings_of, start
 
 SHOWN = ("name", "zone", "busy", "threads", "draining", "beat", "started", "stopped", "release")
 LOOK = 0.5  # seconds between two looks at a worker that drains
@@ -37,7 +37,9 @@ def worker(
         return
     from engine.processes import worker as process
 
-    start(process.run, settings_of(shared, zone=zone, threads=threads, journal=journal))
+    settings = settings_of(shared, zone=zone, threads=threads, journal=journal)
+    check_distributed(settings)
+    start(process.run, settings)
 
 
 @worker.command("list")
@@ -46,9 +48,7 @@ def worker(
 def list_workers(shared: Shared, gone_too: bool) -> None:
     """Workers, and when each was last heard of."""
     rows = [row for row in shared.client().get("/workers") if gone_too or row["stopped"] is None]
-    show_rows(
-        shared, rows, ("name", "zone", "busy", "threads", "draining", "beat", "started", "stopped", "release")
-    )
+    show_rows(shared, rows, SHOWN)
 
 
 @worker.command()
@@ -63,11 +63,14 @@ def drain(shared: Shared, name: str | None, zone: str | None, wait: bool, timeou
         raise click.UsageError("name one worker, or a zone with --zone")
     client = shared.client()
     named = [name] if name else [row["name"] for row in _alive(shared) if row["zone"] == zone]
+    if not named:
+        told = f"no worker of zone {zone} is at work; see `keyturn worker list`"
+        raise input_refused(told, "unknown_worker")
     for each in named:
         client.post(f"/workers/{quote(each, safe='')}/drain")
     if wait:
         _until_stopped(shared, set(named), timeout)
-    say(shared, {"draining": named}, f"{', '.join(named) or 'no worker'} {'stopped' if wait else 'drains'}")
+    say(shared, {"draining": named}, f"{', '.join(named)} {'stopped' if wait else 'drains'}")
 
 
 def _alive(shared: Shared) -> list[dict[str, Any]]:

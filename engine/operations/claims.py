@@ -161,9 +161,8 @@ def _claim(
     _drop_outdated(connection, row)
     versions, status = _versions(connection, own)
     logins = _current(connection, others)
-    parent = _parent(connection, row)
-    logins, parent = _opened_here(connection, row, logins, parent)
     admission.check(connection, row, plan, others, logins, dict(status).values())
+    logins, parent = _opened_here(connection, row, plan, logins, _parent(connection, row))
     connects_first = action is not Action.VERIFY and "sent" not in dict(status).values()
     if connects_first:
         _charge(connection, operation_id, _charged(logs_in, others), budgets)
@@ -321,7 +320,7 @@ class HandoverWanted(NotClaimed):
     """Secrets of another zone are needed; a worker there must re-seal them first."""
 
     def __init__(self, operation_id: int, zone_id: int, wants: Collection[Want]) -> None:
-        super().__init__("a worker of another zone must hand over a secret first")
+        super().__init__("waits: a worker of another zone must hand over a secret first")
         self.operation_id = operation_id
         self.zone_id = zone_id
         self.wants = wants
@@ -434,9 +433,15 @@ def _parent(connection: Connection, row: Row[Any]) -> SealedVersion | None:
 
 
 def _opened_here(
-    connection: Connection, row: Row[Any], logins: Mapping[str, SealedVersion], parent: SealedVersion | None
+    connection: Connection,
+    row: Row[Any],
+    plan: Plan,
+    logins: Mapping[str, SealedVersion],
+    parent: SealedVersion | None,
 ) -> tuple[dict[str, SealedVersion], SealedVersion | None]:
-    """Secrets of other zones as this zone opens them. Raises HandoverWanted, NotAdmitted."""
+    """Secrets of other zones as this zone opens them, as far as the operation needs them. Raises
+    HandoverWanted, NotAdmitted."""
+    needed = _needed(Action(row.action), plan)
     wants: list[Want] = []
 
     def here(version: SealedVersion) -> SealedVersion:
@@ -452,11 +457,20 @@ def _opened_here(
             wants.append(Want(version.credential.id, version.number))
         return found or version
 
-    opened = {role: here(version) for role, version in logins.items()}
-    own_parent = None if parent is None else here(parent)
+    opened = {role: here(version) if role in needed else version for role, version in logins.items()}
+    own_parent = here(parent) if parent is not None and "parent" in needed else parent
     if wants:
         raise HandoverWanted(row.id, row.zone_id, wants)
     return opened, own_parent
+
+
+def _needed(action: Action, plan: Plan) -> Collection[str]:
+    """Whose secrets it opens, besides its own: who only looks logs in with nobody else's, but to begin `su`
+    with, and the parent's is for whoever makes a candidate."""
+    if action is Action.VERIFY:
+        return ("jump", "auth") if plan.proof is ProofKind.SU else ("jump",)
+    logins = ("jump", "auth", "become")
+    return logins if action in _GOALS else (*logins, "parent")
 
 
 _GOALS = {

@@ -85,6 +85,7 @@ class Ledger:
         except claims.HandoverWanted as wanted:
             with self._database.writing() as connection:
                 handover.ask(connection, wanted.wants, operation_id, wanted.zone_id)
+                _say(connection, operation_id, str(wanted))
                 due = connection.execute(select(now() + HANDED_OVER_IN)).scalar_one()
                 connection.execute(sql.POSTPONE, {"which": operation_id, "due": due})
             raise
@@ -122,12 +123,7 @@ class Ledger:
     def kept_waiting(self, operation_id: int, reason: str) -> None:
         """Say why an operation that nobody has begun is not begun. Written once, however often it is said."""
         with self._database.writing() as connection:
-            connection.execute(
-                update(operation)
-                .where(operation.c.id == operation_id, operation.c.state == OperationState.SCHEDULED)
-                .where(operation.c.reason.is_distinct_from(reason))
-                .values(reason=kept(reason))
-            )
+            _say(connection, operation_id, reason)
 
     def renew(self, claim: Claim) -> float:
         """Extend the lease; the new end on this host's CLOCK_BOOTTIME. Raises LeaseLost."""
@@ -282,6 +278,15 @@ class Ledger:
 
 
 # Guards
+
+
+def _say(connection: Connection, operation_id: int, reason: str) -> None:
+    connection.execute(
+        update(operation)
+        .where(operation.c.id == operation_id, operation.c.state == OperationState.SCHEDULED)
+        .where(operation.c.reason.is_distinct_from(reason))
+        .values(reason=kept(reason))
+    )
 
 
 def _permitted(connection: Connection, claim: Claim, number: int | None) -> bool:

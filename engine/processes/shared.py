@@ -18,6 +18,7 @@ import uvicorn
 from fastapi import FastAPI
 from sqlalchemy import Connection, select
 
+from engine.processes.tls import tls_of
 from engine.record import logs
 from engine.settings import Settings
 from engine.store.database import Database
@@ -110,15 +111,22 @@ def measured(settings: Settings, database: Database, metrics: Metrics, health: H
 
 
 def listen(settings: Settings, app: FastAPI) -> None:
-    """Serve until SIGTERM or SIGINT. `engine.json` in the data directory says where, for the commands."""
+    """Serve until SIGTERM or SIGINT. `engine.json` in the data directory says where, for the commands, and
+    which certificate is the right one. Raises UnusableCertificate."""
+    tls = tls_of(settings)
     host, _, port = settings.listen.rpartition(":")
     listener = socket.create_server((host.strip("[]"), int(port)), family=_family(host))
     bound = listener.getsockname()
-    url = f"http://[{bound[0]}]:{bound[1]}" if ":" in bound[0] else f"http://{bound[0]}:{bound[1]}"
+    name = f"[{bound[0]}]" if ":" in bound[0] else bound[0]
+    url = f"{'https' if tls else 'http'}://{name}:{bound[1]}"
     found = settings.data / "engine.json"
-    found.write_text(json.dumps({"url": url, "pid": os.getpid()}))
+    trusted = {"certificate_sha256": tls.fingerprint} if tls else {}
+    found.write_text(json.dumps({"url": url, "pid": os.getpid(), **trusted}))
     log.info("listening on %s", url)
-    config = uvicorn.Config(app, log_config=None, access_log=False, server_header=False)
+    factory = (lambda *_: tls.context) if tls else None
+    config = uvicorn.Config(
+        app, log_config=None, access_log=False, server_header=False, ssl_context_factory=factory
+    )
     try:
         uvicorn.Server(config).run(sockets=[listener])
     finally:

@@ -432,12 +432,11 @@ class _Run:
     def _commit(self, state: Rotation, version: int) -> p.Event:
         """W3. The proof is in hand, so a database that is away for a moment is asked again while the lease
         holds."""
-        evidence = self._evidence(Outcome.OK)
+        ends = not state.facts.persist
+        evidence = self._evidence(Outcome.OK) if ends else Evidence(Outcome.OK, proof=self._proof)
         while True:
             try:
-                self._c.ledger.committed(
-                    self._claim, version, self._tried, evidence, ends=not state.facts.persist
-                )
+                self._c.ledger.committed(self._claim, version, self._tried, evidence, ends)
                 break
             except StoreUnavailable:
                 if boottime() >= self._until:

@@ -14,7 +14,7 @@ from engine.catalog import workers
 from engine.catalog.zones import get_zone
 from engine.settings import Settings
 from engine.store.database import Database, StoreUnavailable
-from engine.store.upgrade import SchemaTooNew, check_schema
+from engine.store.upgrade import SchemaTooNew, SchemaTooOld, check_schema
 from engine.vault import handover
 from engine.vault.errors import VaultError
 from engine.vault.journal import JournalWriter
@@ -72,6 +72,7 @@ class RunningWorker:
         self.metrics.rings = lambda: (self.bell.sent, self.bell.lost)
         self.metrics.tick_age = lambda: time.monotonic() - self.tick.beat
         self._schema_seen = time.monotonic()
+        self._reported = self._watching = time.monotonic()
 
     def start(self) -> None:
         self.bell.start()
@@ -86,6 +87,9 @@ class RunningWorker:
                 log.error("what hears the broker has ended; it is started again")
                 self._consumer = WorkerThread(self._app, self._settings.threads)
                 self._consumer.start()
+            if not self.tick.alive:
+                log.error("what looks for work has ended, see above; this worker ends, start it again")
+                return
 
     def stop(self, reason: str) -> None:
         """Take nothing more, end what was begun, within the time of a lease, and say so."""
@@ -115,8 +119,27 @@ class RunningWorker:
 
     def _report(self) -> None:
         with self._database.writing() as connection:
-            if workers.beat(connection, self._name, self.worker.busy):
-                self.worker.draining.set()
+            draining = workers.beat(connection, self._name, self.worker.busy)
+            if draining is None:
+                register_worker(connection, self._settings, self._name)
+        if draining:
+            self.worker.draining.set()
+        if self._has_watched():
+            self._miss_others()
+
+    def _has_watched(self) -> bool:
+        """Whether it has come to the database for so long, without a break, that the others could have, too:
+        when all are back after an outage, nobody is missed."""
+        longest, now_ = workers.longest_silence(self._settings.tick), time.monotonic()
+        if now_ - self._reported > longest / 2:
+            self._watching = now_
+        self._reported = now_
+        return now_ - self._watching > longest
+
+    def _miss_others(self) -> None:
+        """In a transaction of its own: while it held its own row, another might wait for that one, and hold
+        one that is waited for here."""
+        with self._database.writing() as connection:
             for name in workers.lost(connection, workers.longest_silence(self._settings.tick)):
                 log.warning("worker %s has not been heard of; its leases end by themselves", name)
 
@@ -128,7 +151,7 @@ class RunningWorker:
         try:
             with self._database.writing() as connection:
                 handover.fill(connection, self._keys, self._settings.zone)
-        except VaultError as error:
+        except (VaultError, OSError) as error:
             log.error("a secret could not be handed over to another zone: %s", error)
 
     def _look_at_schema(self) -> None:
@@ -138,7 +161,7 @@ class RunningWorker:
         self._schema_seen = time.monotonic()
         try:
             check_schema(self._database)
-        except SchemaTooNew as error:
+        except (SchemaTooNew, SchemaTooOld) as error:
             log.error("%s", error)
             self.worker.draining.set()
 

@@ -67,6 +67,10 @@ class Tick:
         self._woken.set()
         self._thread.join(timeout=30)
 
+    @property
+    def alive(self) -> bool:
+        return self._thread.is_alive()
+
     def ended(self) -> None:
         """An operation has ended: another one may have waited for its place."""
         if self._more:

@@ -80,7 +80,7 @@ class Tally:
 
     def report(self) -> str:
         lines = [f"LOST {each}" for each in self.lost[:20]] + [f"WRONG {each}" for each in self.wrong[:20]]
-        faults = ", ".join(f"{count} × {name}" for name, count in sorted(self.faults.items()))
+        faults = ", ".join(f"{count} x {name}" for name, count in sorted(self.faults.items()))
         lines.append(f"{faults}; each with at least {self.least_unfinished} operations unfinished")
         busy = sum(1 for count in self.at_work if count)
         lines.append(f"workers that ended by themselves, by exit code: {dict(self.ends)}")
@@ -161,7 +161,7 @@ class Storm:
         """Register everything, and prove it."""
         self._api("POST", "/policies", {"name": "storm", "rules": RULES})
         root: str | None = None
-        for number in range(DEVICES):
+        for _ in range(DEVICES):
             device = self.site.device(None, "--limit", "8")
             sudoer = self.site.account("adm", secret := new_password(), sudo=SUDO)
             self._add(f"{sudoer}@{device}", secret)
@@ -247,8 +247,9 @@ class Storm:
         self.postgres.start()
 
     def await_quiet(self) -> None:
-        """Until all workers are back, and the record is sealed. Raises Stuck."""
-        self._until(lambda: len(self._ready()) == len(self.cluster.workers), PATIENCE)
+        """Until all are back, and the record is sealed. Raises Stuck."""
+        parts = (self.cluster.api, *self.cluster.workers)
+        self._until(lambda: all(part.is_ready() for part in parts), PATIENCE)
         unsealed = "SELECT 1 FROM audit_entry WHERE sequence IS NULL LIMIT 1"
         self._until(lambda: not self.cluster.query(unsealed), PATIENCE)
 
@@ -293,8 +294,8 @@ class Storm:
 
     def _open(self) -> list[Any]:
         return self.cluster.query(
-            "SELECT id, action, state, outcome, reason, attempts, needs_person, due - extract(epoch FROM now()),"
-            " lease_until - extract(epoch FROM now()) FROM operation WHERE finished IS NULL"
+            "SELECT id, action, state, outcome, reason, attempts, needs_person, due, lease_until"
+            " FROM operation WHERE finished IS NULL"
         )
 
     def _api(self, method: str, path: str, body: Any = None) -> Any:
@@ -374,7 +375,7 @@ FAULTS: dict[str, Callable[[Storm], None]] = {
 
 
 def storm(folder: Path, kills: int, others: int, changes: int, seed: int) -> Tally:
-    """`kills` of workers, `others` of each other fault. Servers, engine and accounts of its own; needs root."""
+    """`kills` of workers, `others` of each other fault. All servers and accounts are its own; needs root."""
     pem, line = key_pair()
     (folder / "root").write_text(line)
     with contextlib.ExitStack() as stack:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 
 import pytest
 
@@ -27,6 +28,17 @@ def require_peer(name: str, found: bool, how: str) -> None:
     if strict():
         pytest.fail(message, pytrace=False)
     pytest.skip(message)
+
+
+def asked() -> dict[str, bool]:
+    """Which peers were asked for in this process, and whether each was found."""
+    return dict(_asked)
+
+
+def remember(found: Mapping[str, bool]) -> None:
+    """What another process of the same test run asked for."""
+    for name, there in found.items():
+        _asked[name] = _asked.get(name, True) and there
 
 
 def summary(skipped: int) -> str:

@@ -40,8 +40,10 @@ def metrics(room: Room) -> Metrics:  # noqa: F811
 def served(metrics: Metrics, wrong: list[str] | None = None, host: str = "127.0.0.1") -> Iterator[int]:
     server = MetricsServer(f"{host}:0", metrics.registry, lambda: wrong or [])
     server.start()
-    yield server.port
-    server.stop()
+    try:
+        yield server.port
+    finally:
+        server.stop()
 
 
 def get(port: int, path: str, method: str = "GET", host: str = "127.0.0.1") -> tuple[int, str]:

@@ -222,7 +222,7 @@ def test_receivers_come_and_go_while_notices_are_numbered_and_brought(site: Site
             with site.database.writing() as connection:
                 receivers.remove(connection, "ann", name)
 
-    def happen(_: str) -> None:
+    def happen(__: str) -> None:
         for _ in range(rounds):
             site.happen(count)
 

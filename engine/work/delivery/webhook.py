@@ -43,7 +43,7 @@ LEASE: Final = 120.0  # seconds; longer than resolving (resolv.conf(5)) and post
 FIRST_PAUSE: Final = 5.0  # seconds
 LONGEST_PAUSE: Final = 3600.0
 GROWTH: Final = 3
-MAX_TRIES: Final = 12
+MAX_TRIES: Final = 12  # after so many a refusal is the last
 MAX_AGE: Final = 3 * 86400.0  # seconds since its sending began
 FAILING: Final = 5  # outages in a row after which a notice says so
 MAX_ERROR: Final = 500
@@ -307,7 +307,8 @@ def pause(tries: int) -> float:
 def _state_after(verdict: Verdict, tries: int, age: float) -> str:
     if verdict is Verdict.DELIVERED:
         return "delivered"
-    last = tries >= MAX_TRIES or age > MAX_AGE
+    refused = verdict is Verdict.REFUSED and tries >= MAX_TRIES
+    last = refused or age > MAX_AGE  # an endpoint that is away for a night has refused nothing
     return "dead" if last or verdict is Verdict.DEAD else "waiting"
 
 

@@ -10,8 +10,9 @@ import pytest
 from sqlalchemy import update
 
 from engine.cli import doctor_database, doctor_host
-from engine.cli.findings import Finding, Result
+from engine.cli.findings import WORKER_NAME, Finding, Result
 from engine.operations.models import operation
+from engine.processes import worker
 from engine.record.models import audit_entry
 from engine.settings import Settings
 from engine.store.clock import now
@@ -129,7 +130,7 @@ def test_a_clock_that_went_back_is_bad(embedded: Room) -> None:
 
 
 def test_clocks_that_differ_are_bad(embedded: Room, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor_database.figures, "clock_skew", lambda _: -7.0)
+    monkeypatch.setattr("engine.operations.figures.clock_skew", lambda _: -7.0)
     assert "differ by 7 s" in told(bad(of_database(embedded.folder)), "clock")
 
 
@@ -220,11 +221,15 @@ def test_an_api_process_needs_no_key_and_a_worker_does(data: Path) -> None:
     assert told(api, "zone key").startswith("good: there is no private key")
     assert told(api, "separation").startswith("good")
     (data / "worker.name").write_text("w1")
-    worker = list(doctor_host.checked(distributed(data)))
-    assert told(worker, "zone key").startswith("bad: ")
+    found = list(doctor_host.checked(distributed(data)))
+    assert told(found, "zone key").startswith("bad: ")
     (data / "admin.token").unlink()
-    worker = list(doctor_host.checked(distributed(data)))
-    assert told(worker, "token").startswith("note: ")
+    found = list(doctor_host.checked(distributed(data)))
+    assert told(found, "token").startswith("note: ")
+
+
+def test_a_worker_is_known_by_the_file_that_it_leaves() -> None:
+    assert WORKER_NAME == worker.NAME_FILE
 
 
 def test_an_api_process_on_a_workers_directory_is_bad(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -282,12 +287,12 @@ def test_cores_that_the_kernel_hands_to_a_program_are_told(
 ) -> None:
     pattern = tmp_path / "core_pattern"
     monkeypatch.setattr(doctor_host, "CORE_PATTERN", pattern)
-    monkeypatch.setattr(doctor_host.resource, "getrlimit", lambda _: (0, 0))
+    monkeypatch.setattr("resource.getrlimit", lambda _: (0, 0))
     pattern.write_text("core\n")
     assert told(of_host(data), "core dumps").startswith("good")
     pattern.write_text("|/lib/systemd/systemd-coredump %P\n")
     assert "hands cores to /lib/systemd/systemd-coredump" in told(of_host(data), "core dumps")
-    monkeypatch.setattr(doctor_host.resource, "getrlimit", lambda _: (1024, 1024))
+    monkeypatch.setattr("resource.getrlimit", lambda _: (1024, 1024))
     assert "ulimit -c 0" in told(of_host(data), "core dumps")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import cast
 
 import pytest
@@ -15,10 +16,14 @@ from engine.catalog.states import Action
 from engine.operations import service
 from engine.operations.batches import following
 from engine.operations.claims import Claim, boottime
-from engine.operations.models import operation
+from engine.operations.models import attempt, operation
+from engine.settings import Settings
+from engine.vault.refs import credential_ref
+from engine.vault.sealing import Purpose, open_bytes
 from engine.work import conductor as conducting
 from engine.work.conductor import Conductor, Observer, nothing
 from engine.work.forkserver.ports import ChildGone, InProcess, SessionPort
+from engine.work.worker import Worker
 from executors.contract import Outcome, Report
 from executors.fake.target import Behaviour, Reply
 from executors.session import Job, Session
@@ -369,3 +374,48 @@ def test_the_next_account_waits_while_the_login_has_no_try_left(batch: Batch) ->
     with batch.room.database.reading() as connection:
         due = select(operation.c.due).where(operation.c.id == batch.asked["cat"])
         assert connection.execute(due).scalar_one() > batch.room.database.now()
+
+
+@pytest.fixture
+def worker(batch: Batch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Worker:
+    monkeypatch.setattr("engine.work.worker.full_volumes", lambda _: ())
+    room = batch.room
+    settings = Settings(data=tmp_path)
+    return Worker(settings, room.database, room.keys, room.journal, batch.sessions, "worker-1")
+
+
+def test_a_worker_goes_on_over_the_connection(batch: Batch, worker: Worker) -> None:
+    worker.operation(batch.ask())
+    assert set(batch.states().values()) == {"succeeded"}
+    assert batch.room.target.logins("boss") == 1
+
+
+def test_a_worker_that_drains_ends_its_batch_after_the_operation_at_hand(
+    batch: Batch, worker: Worker
+) -> None:
+    worker.draining.set()
+    worker.operation(batch.ask())
+    assert list(batch.states().values()) == ["succeeded"] + ["scheduled"] * 4
+    assert not batch.sessions.alive
+
+
+def test_a_volume_that_is_full_ends_the_batch(
+    batch: Batch, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = iter([(), (), ("data",)])
+    monkeypatch.setattr("engine.work.worker.full_volumes", lambda _: next(looks))
+    worker.operation(batch.ask())
+    assert list(batch.states().values()) == ["succeeded"] * 2 + ["scheduled"] * 3
+
+
+def test_the_transcript_that_is_kept_tells_everything_once(batch: Batch) -> None:
+    batch.work()
+    with batch.room.database.reading() as connection:
+        for name, asked in batch.asked.items():
+            query = select(attempt.c.epoch, attempt.c.transcript).where(attempt.c.operation_id == asked)
+            epoch, sealed = connection.execute(query).one()
+            context = credential_ref(connection, batch.ids[name]).context(epoch, Purpose.TRANSCRIPT)
+            text = open_bytes(sealed, batch.room.keys.private("default"), context).decode()
+            assert text.count("> set ") == text.count("> save") == 1
+            assert text.count(f"proof of {name}") == 1
+            assert "first-of" not in text

@@ -49,7 +49,7 @@ def test_a_change_ends_with_a_proven_secret_that_opens(room: Room) -> None:
     assert not room.target.opens("ann", "first-of-ann")
     assert room.state(ann) == "managed"
     assert room.states(asked.operation_id) == ["scheduled", "running", "succeeded"]
-    assert room.notices(asked.operation_id) == ["running", "succeeded"]
+    assert room.notices(asked.operation_id) == ["accepted", "running", "succeeded"]
     heard = room.notices(asked.operation_id, "https://example.test/ann")
     assert heard == ["accepted", "running", "succeeded"]
 

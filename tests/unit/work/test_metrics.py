@@ -144,7 +144,7 @@ def test_figures_are_read_once_for_all_who_ask_within_seconds(
         reads.append(1.0)
         return real(*arguments)
 
-    monkeypatch.setattr(gauges.figures, "read", read)
+    monkeypatch.setattr(figures, "read", read)
     monkeypatch.setattr(gauges, "FRESH", 1000.0)
     metrics = of(room.database, room.folder)
     metrics_again = exported(metrics)
@@ -166,7 +166,7 @@ def test_a_database_that_hangs_holds_up_nobody_who_asks(room: Room, monkeypatch:
         goes_on.wait(60)
         return real(*arguments)
 
-    monkeypatch.setattr(gauges.figures, "read", hang)
+    monkeypatch.setattr(figures, "read", hang)
     monkeypatch.setattr(gauges, "PATIENCE", 0.05)
     metrics = of(room.database, room.folder)
     assert "keyturn_database_up 0.0" in exported(metrics)

@@ -347,16 +347,15 @@ def test_a_receiver_that_fails_again_and_again_is_told_of_once(site: Site) -> No
     ]
 
 
-@pytest.mark.parametrize("answer", [REFUSED, OUTAGE])
-def test_after_the_last_try_it_is_dead_and_can_be_tried_again(site: Site, answer: Reply) -> None:
+def test_after_the_last_refusal_it_is_dead_and_can_be_tried_again(site: Site) -> None:
     site.add()
     site.happen()
-    site.answers = lambda _, __: answer
+    site.answers = lambda _, __: REFUSED
     for _ in range(MAX_TRIES + 2):
         site.later()
         site.deliver()
     [dead] = site.deliveries(state="dead")
-    assert (dead.tries, dead.error, len(site.got)) == (MAX_TRIES, answer.error, MAX_TRIES)
+    assert (dead.tries, dead.error, len(site.got)) == (MAX_TRIES, REFUSED.error, MAX_TRIES)
     site.answers = lambda _, __: DELIVERED
     with site.database.writing() as connection:
         deliveries.redeliver(connection, "ann", "hook", dead.id)
@@ -366,12 +365,23 @@ def test_after_the_last_try_it_is_dead_and_can_be_tried_again(site: Site, answer
     assert len({message.id for _, message in site.got}) == 1
 
 
-def test_after_three_days_it_is_dead(site: Site) -> None:
+def test_an_endpoint_that_is_away_is_tried_for_three_days_however_often(site: Site) -> None:
+    site.add()
+    site.happen()
+    site.answers = lambda _, __: OUTAGE
+    for _ in range(MAX_TRIES + 2):
+        site.later()
+        site.deliver()
+    assert [each.tries for each in site.deliveries()] == [MAX_TRIES + 2]
+
+
+@pytest.mark.parametrize("answer", [REFUSED, OUTAGE])
+def test_after_three_days_it_is_dead(site: Site, answer: Reply) -> None:
     site.add()
     site.happen()
     with site.database.writing() as connection:
         connection.execute(update(delivery).values(created=delivery.c.created - webhook.MAX_AGE - 1))
-    site.answers = lambda _, __: REFUSED
+    site.answers = lambda _, __: answer
     site.deliver()
     assert [each.tries for each in site.deliveries(state="dead")] == [1]
 
