@@ -25,7 +25,7 @@ LONGEST_LEASE = 3600.0  # seconds; the visibility timeout of a broker that keeps
 
 
 class Settings(BaseSettings):
-    """Times are seconds. deadline < lease < visibility timeout holds, so that a take-over never meets a living
+    """Times are seconds. deadline < lease < visibility timeout, so that a take-over never meets a living
     child."""
 
     model_config = SettingsConfigDict(env_prefix="KEYTURN_", extra="forbid")

@@ -124,7 +124,7 @@ def add_credential(connection: Connection, actor: str, new: NewCredential) -> Cr
         "policy_id": policy_id(connection, new.policy),
     }
     credential_id = _insert(connection, name, values)
-    _point(connection, credential_id, place.zone_id, new)
+    _point(connection, credential_id, new)
     if new.parent is not None and link is not None:
         set_parent(connection, credential_id, _usable(connection, new.parent), link)
     details = {"kind": new.kind, "auth": new.auth, "parent": new.parent, "link": link, "policy": new.policy}
@@ -194,10 +194,10 @@ def _refuse_same_identifier(connection: Connection, identifier: str | None) -> N
         raise DuplicateCredential(first, name_of(connection, first), f"the identifier {identifier}")
 
 
-def _point(connection: Connection, credential_id: int, zone_id: int, new: NewCredential) -> None:
+def _point(connection: Connection, credential_id: int, new: NewCredential) -> None:
     """Store who logs in, whose secret `su` asks for and who reconciles. Itself as login: self-change."""
     named = {"auth_id": new.auth, "become_id": new.become, "reconcile_id": new.reconcile}
-    found = {field: _usable(connection, text, zone_id) for field, text in named.items() if text is not None}
+    found = {field: _usable(connection, text) for field, text in named.items() if text is not None}
     if found.get("auth_id") == credential_id:
         del found["auth_id"]
     if found.get("reconcile_id") == credential_id:
@@ -206,15 +206,11 @@ def _point(connection: Connection, credential_id: int, zone_id: int, new: NewCre
         connection.execute(update(credential).where(credential.c.id == credential_id).values(found))
 
 
-def _usable(connection: Connection, text: str, zone_id: int | None = None) -> int:
-    """The id of a credential that another may point to. One that logs in must be of the same zone."""
+def _usable(connection: Connection, text: str) -> int:
+    """The id of a credential that another may point to. One of another zone is handed over by its workers."""
     found = get_credential(connection, find_credential(connection, text))
     if found.state is CredentialState.RETIRED:
         raise WrongState(f"{found.name} is retired; name a credential that is in use")
-    if zone_id not in (None, found.zone_id):
-        raise BadInput(
-            "credential", f"{found.name} is of zone {found.zone}, whose workers alone can open its secret"
-        )
     return found.id
 
 

@@ -19,10 +19,20 @@ from engine.store.database import StoreUnavailable
 from engine.store.errors import KeyturnError
 from engine.store.upgrade import SchemaTooNew, SchemaTooOld
 from engine.vault.errors import VaultError
+from engine.work.metrics_server import BadMetricsAddress
 
 MAX_PORT = 65535
 # What a person can put right; anything else is a mistake in the engine and keeps its traceback.
-FAILURES = (SchemaTooNew, SchemaTooOld, StoreUnavailable, UnusablePepper, VaultError, KeyturnError, OSError)
+FAILURES = (
+    SchemaTooNew,
+    SchemaTooOld,
+    StoreUnavailable,
+    UnusablePepper,
+    VaultError,
+    KeyturnError,
+    BadMetricsAddress,
+    OSError,
+)
 
 
 def settings_of(shared: Shared, **given: Any) -> Settings:

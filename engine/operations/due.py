@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, Row, and_, bindparam, func, not_, or_, select
+from sqlalchemy import Connection, Row, and_, bindparam, func, not_, or_, select, text
 
 from engine.catalog.models import account, device, zone
 from engine.catalog.states import Action
@@ -21,6 +21,8 @@ _BEHIND = (
     .where(_OTHER.c.account_id == operation.c.account_id, _OTHER.c.state.in_(LIVE))
     .exists()
 )
+# Written out as the index says it: with parameters SQLite cannot know that ix_operation_due serves.
+_OPEN = text("operation.state IN ('scheduled', 'running', 'in_doubt')")
 _HELD_BACK = and_(
     operation.c.state == OperationState.SCHEDULED,
     or_(
@@ -48,7 +50,7 @@ _RANKED = (
     .join(zone, zone.c.id == operation.c.zone_id)
     .join(engine_state, engine_state.c.id == 1)
     .where(
-        operation.c.state.in_((OperationState.SCHEDULED, *LIVE)),
+        _OPEN,
         operation.c.due <= now(),
         operation.c.needs_person.is_(False),
         _FREE,

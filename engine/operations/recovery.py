@@ -34,12 +34,11 @@ def report(connection: Connection, view: JournalView, actor: str, hold: float) -
         _hold_accounts(connection, hold)
     # Also what another process brings back, after one has found out that the database was restored.
     if connection.execute(select(engine_state.c.restored)).scalar_one():
-        due = float(connection.execute(select(now() + hold)).scalar_one())
         for some in batches(found.imported):
             in_doubt_after_restore(connection, some)
-            _look_again(connection, some, due)
+            _look_again(connection, some)
             for credential_id in _managed(connection, some):
-                insert_operation(connection, Ask(credential_id, Action.VERIFY, actor, "restored", due=due))
+                insert_operation(connection, Ask(credential_id, Action.VERIFY, actor, "restored"))
     return found
 
 
@@ -95,11 +94,11 @@ def _managed(connection: Connection, credential_ids: Sequence[int]) -> Sequence[
     return connection.execute(statement.order_by(credential.c.id)).scalars().all()
 
 
-def _look_again(connection: Connection, credential_ids: Sequence[int], due: float) -> None:
+def _look_again(connection: Connection, credential_ids: Sequence[int]) -> None:
     """What waited for a person has more versions to try now; until it ends, no verification can begin."""
     mine = operation.c.credential_id.in_(credential_ids)
     connection.execute(
         update(operation)
         .where(mine, operation.c.state == OperationState.IN_DOUBT)
-        .values(due=due, needs_person=False, refused=[], reply=None)
+        .values(due=now(), needs_person=False, refused=[], reply=None)
     )

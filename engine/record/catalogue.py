@@ -332,6 +332,10 @@ number too, but wraps after 2147483647. Control characters in fields are shown a
 
 CEF stands inside the same header. There `externalId` is the number and `deviceExternalId` the incarnation.
 
+Syslog has no answer. A notice counts as arrived when the connection it went over has stayed open for ten
+seconds and the receiver's kernel has taken everything; until then it is sent again after a break. A receiver
+that dies with what it has not read for longer than that loses it, and the gap in the numbers shows it.
+
 A message longer than the receiver's `max_bytes` (8192 unless it says otherwise, over UDP 2048 at most) has
 its longest fields end in `…`, then lacks the last ones.
 

@@ -67,13 +67,13 @@ def make_app(broker: str, installation: str, queues: Sequence[str] = (), *, late
 
 
 def register(app: Celery, operation: Handler, reveal: Handler) -> None:
-    @app.task(
-        name=OPERATION_TASK, ignore_result=True
-    )  # plain functions: a bound method would be taken for one of a task
+    # Plain functions: a bound method would be taken for one of a task. Not shared: every other application of
+    # the process would get these, and keep them when it registers its own.
+    @app.task(name=OPERATION_TASK, ignore_result=True, shared=False)
     def ring_operation(operation_id: int) -> None:
         operation(operation_id)
 
-    @app.task(name=REVEAL_TASK, ignore_result=True)
+    @app.task(name=REVEAL_TASK, ignore_result=True, shared=False)
     def ring_reveal(request_id: int) -> None:
         reveal(request_id)
 

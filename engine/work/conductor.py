@@ -25,6 +25,7 @@ from engine.vault.sealing import Purpose, key_id, seal, seal_bytes
 from engine.work.candidates import candidate_for
 from engine.work.forkserver.ports import ChildGone, SessionPort, Sessions
 from engine.work.jobs import Secrets, job_for, own_login, probing_job, proof_plan
+from engine.work.metrics import Metrics
 from executors.contract import Outcome, Proof, Redactor, Report, Secret, TemplateError, Verdict
 from executors.session import Job
 
@@ -62,6 +63,7 @@ class Conductor:
         machine: Machine | None = None,
         at: Observer = nothing,
         following: Following = alone,
+        metrics: Metrics | None = None,
     ) -> None:
         self.ledger = ledger
         self.sessions = sessions
@@ -71,6 +73,7 @@ class Conductor:
         self.machine = machine or Machine()
         self.at = at
         self.following = following
+        self.metrics = metrics or Metrics()
 
     def conduct(self, operation_id: int) -> OperationState | None:
         """Work on the operation until it ends or must wait, then on what may follow over its connection.
@@ -101,20 +104,24 @@ class _Batch:
         try:
             claim = self._c.ledger.claim(operation_id)
         except NotClaimed:
+            self._c.metrics.claim_refused()
             return None
         self._c.at("claim.after")
         self._claims.append(claim)
         left, self._left = self._left, None
-        run = _Run(self._c, claim, left)
+        run, began, state = _Run(self._c, claim, left), boottime(), None
         try:
-            return run.whole()
+            state = run.whole()
         except LeaseLost:
-            return None
+            pass  # another worker goes on with it
         except VaultError as error:
             log.error("operation %s: %s", operation_id, error)
-            return run.given_up(str(error))
+            state = run.given_up(str(error))
         finally:
             self._left = run.leave()
+            took = boottime() - began
+            self._c.metrics.attempt_ended(claim.plan.executor, claim.action, run.told, state, took)
+        return state
 
     def following(self) -> Iterator[int]:
         """What to try to claim next. Ends with the first claim that leaves no connection."""
@@ -148,6 +155,7 @@ class _Run:
         self._shows_at = 0.0  # on CLOCK_BOOTTIME: from when on what was sent can be seen
         self._tried: list[Tried] = []
         self._until = claim.until
+        self.told = Outcome.UNKNOWN  # how the attempt ended, as it is on record
         self._outcome = Outcome.OK
         self._message = ""
         self._proof: str | None = None
@@ -282,6 +290,7 @@ class _Run:
             if report is not None:
                 return self._prepared(report, logged_in=False)
             self._session = self._c.sessions.open(job)
+            self._c.metrics.child_started()
             return self._prepared(self._session.prepare(), logged_in=True)
         except ChildGone as gone:
             return self._not_connected(Outcome.UNKNOWN, str(gone))
@@ -425,6 +434,7 @@ class _Run:
             self._session = self._c.sessions.open(
                 probing_job(self._claim, self._secrets, self._child_deadline())
             )
+            self._c.metrics.child_started()
         return self._session
 
     # Ends
@@ -463,6 +473,7 @@ class _Run:
         return p.Closed()
 
     def _evidence(self, outcome: Outcome) -> Evidence:
+        self.told = outcome
         message = self._message and Redactor(self._secrets.known()).redact(self._message)
         steps = tuple(step for report in self._steps for step in report.steps)
         left = max(0.0, self._shows_at - boottime())

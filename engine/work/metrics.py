@@ -26,7 +26,7 @@ DURATIONS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0
 
 
 class Metrics:
-    """Thread-safe. Costs about a microsecond a call, so a process whose metrics nobody reads counts too.
+    """Thread-safe. A call costs some ten microseconds, so a process whose metrics nobody reads counts too.
 
     `rings` tells how many rings the broker took and did not take; `tick_age` how many seconds ago the last
     tick went through. A process without a bell or a tick leaves them.

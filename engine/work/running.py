@@ -53,7 +53,8 @@ class RunningWorker:
         self._name = name
         heard = queues(installation, settings.zone)
         self._app = make_app(settings.broker_url, installation, heard, late=settings.acknowledge == "late")
-        self.worker = Worker(settings, database, keys, journal, children, name)
+        self.metrics = Metrics(settings.zone)
+        self.worker = Worker(settings, database, keys, journal, children, name, self.metrics)
         register(self._app, self.worker.heard, self.worker.reveal)
         self.bell = Bell(self._app, installation)
         self.worker.bell = self.bell
@@ -68,7 +69,6 @@ class RunningWorker:
         self.tick.take = self.worker.take
         self.worker.ended = self.tick.ended
         self._courier = Courier(database, keys, settings.zone, name, settings)
-        self.metrics = Metrics(settings.zone)
         self.metrics.rings = lambda: (self.bell.sent, self.bell.lost)
         self.metrics.tick_age = lambda: time.monotonic() - self.tick.beat
         self._schema_seen = time.monotonic()

@@ -28,6 +28,7 @@ from engine.work.bell import Bell
 from engine.work.conductor import Conductor
 from engine.work.forkserver.client import ForkServer
 from engine.work.forkserver.ports import Sessions
+from engine.work.metrics import Metrics
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +51,7 @@ class Worker:
         journal: JournalWriter,
         sessions: Sessions,
         name: str,
+        metrics: Metrics | None = None,
     ) -> None:
         self.name = name
         self._settings = settings
@@ -57,7 +59,13 @@ class Worker:
         self._keys = keys
         self._ledger = Ledger(database, name, settings.zone, settings.lease, settings.margin)
         self._conductor = Conductor(
-            self._ledger, sessions, keys, journal, settings.deadline, following=self._following
+            self._ledger,
+            sessions,
+            keys,
+            journal,
+            settings.deadline,
+            following=self._following,
+            metrics=metrics,
         )
         self.bell: Bell | None = None
         self.ended: Callable[[], None] | None = None  # told when an operation was worked on

@@ -11,11 +11,11 @@ from executors.contract import Text
 from executors.language.findings import Finding, finding
 from executors.language.lines import ESCAPE, Directive, argument, directive
 from executors.language.source import Line
-from executors.language.steps import Option, Sleep, Step, SetTimeout, Timer
+from executors.language.steps import Option, SetTimeout, Sleep, Step, Timer
 from executors.language.tags import has_secret, text_of
 
 MILLISECONDS = re.compile(r"[0-9]{1,8}")
-SHORTEST_SLEEP: Final = 100  # milliseconds; less was surely meant as seconds
+SHORTEST_SLEEP: Final = 100  # milliseconds; less was meant as seconds
 SHORTEST_RUN: Final = 1000
 HIT = re.compile(r"^(?:\$|jQuery)\([^;]*\)(?:\.length)?[ \t]*;?$")
 
@@ -246,24 +246,26 @@ def _script(found: Directive, notes: list[Finding]) -> Step | None:
     return Script(found.line, text)
 
 
-def _milliseconds(found: Directive, least: int, notes: list[Finding]) -> float | None:
+def _seconds(found: Directive, least: int, notes: list[Finding]) -> float | None:
+    """Seconds of a number of milliseconds; one below `least` was meant as seconds, and is taken so."""
     said = argument(found, notes).string.strip()
     if not MILLISECONDS.fullmatch(said):
         notes.append(finding("bad-number", found.line))
         return None
-    if int(said) < least:
-        notes.append(finding("doubtful-unit", found.line))
-    return int(said) / 1000
+    if int(said) >= least:
+        return int(said) / 1000
+    notes.append(finding("doubtful-unit", found.line))
+    return float(said)
 
 
 def _sleep(found: Directive, notes: list[Finding]) -> Step | None:
     """Also ends the action; the next one begins after it."""
-    time = _milliseconds(found, SHORTEST_SLEEP, notes)
+    time = _seconds(found, SHORTEST_SLEEP, notes)
     return None if time is None else Sleep(found.line, time)
 
 
 def _timeout(found: Directive, notes: list[Finding]) -> Step | None:
-    time = _milliseconds(found, SHORTEST_RUN, notes)
+    time = _seconds(found, SHORTEST_RUN, notes)
     return None if time is None else SetTimeout(found.line, Timer.WHOLE, time)
 
 

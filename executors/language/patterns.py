@@ -21,7 +21,9 @@ DEEPEST: Final = 40  # groups inside each other
 
 
 class Matcher(Protocol):
-    can_grow: bool  # a match that ends where the output ends may become another one with more output
+    @property
+    def can_grow(self) -> bool:
+        """Whether a match that ends where the output ends may become another one with more output."""
 
     def find(self, text: str, start: int) -> Span | None: ...
 
@@ -45,7 +47,9 @@ class Wildcard:
         return self.pieces
 
     def compiled(self, values: Values) -> Pieces:
-        return Pieces(tuple(piece for text in self.pieces if (piece := _value(text, values))), bool(self.pieces))
+        return Pieces(
+            tuple(piece for text in self.pieces if (piece := _value(text, values))), bool(self.pieces)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +97,7 @@ class Regex:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """Looks at the last `WINDOW` characters alone. What takes exponential time was refused when it was parsed;
+    """Looks at the last `WINDOW` characters alone. What could take exponential time was refused before;
     the deadline of the child process bounds the rest."""
 
     pattern: re.Pattern[str]
@@ -196,8 +200,8 @@ def free_characters(source: str) -> Iterator[str]:
 
 
 CLASSES: Final = {
-    "alnum": "a-zA-Z0-9", "alpha": "a-zA-Z", "ascii": r"\x00-\x7f", "blank": r" \t", "cntrl": r"\x00-\x1f\x7f",
-    "digit": "0-9", "graph": r"\x21-\x7e", "lower": "a-z", "print": r"\x20-\x7e", "space": r"\s",
+    "alnum": "a-zA-Z0-9", "alpha": "a-zA-Z", "ascii": r"\x00-\x7f", "blank": r" \t",
+    "cntrl": r"\x00-\x1f\x7f", "digit": "0-9", "graph": r"\x21-\x7e", "lower": "a-z", "print": r"\x20-\x7e", "space": r"\s",
     "punct": r"!-/:-@\[-`{-~", "upper": "A-Z", "word": r"\w", "xdigit": "0-9A-Fa-f",
 }  # fmt: skip
 ESCAPES: Final = {
@@ -261,7 +265,8 @@ class _Translation:
     def _take(self) -> None:
         char = self._source[self._at]
         reader: Callable[[], None] | None = {
-            "\\": self._escape, "[": self._class, "(": self._open, ")": self._close, "|": self._choose, "$": self._end,
+            "\\": self._escape, "[": self._class, "(": self._open, ")": self._close, "|": self._choose,
+            "$": self._end,
         }.get(char)  # fmt: skip
         if reader is not None:
             reader()

@@ -1,4 +1,4 @@
-"""A template's bytes as physical lines: encodings, byte order marks, line ends and NULs that files come with."""
+"""A template's bytes as physical lines: encodings, byte order marks, line ends and NULs that come with them."""
 
 from __future__ import annotations
 

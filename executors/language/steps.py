@@ -8,7 +8,6 @@ from enum import StrEnum
 
 from executors.contract import Text
 from executors.language.patterns import Pattern
-from executors.language.tags import shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,9 +127,3 @@ class Command(Step):
     @property
     def texts(self) -> tuple[Text, ...]:
         return (self.text,)
-
-
-def described(step: Step) -> str:
-    """One line for people, tags by name."""
-    words = " ".join(shown(text) for text in step.texts)
-    return f"{step.line}: {type(step).__name__.lower()} {words}".rstrip()

@@ -8,15 +8,18 @@ from typing import Final
 
 from executors.contract import Literal, Tag, Text, parse_text
 
-SECRETS: Final = frozenset(
-    """
+
+def names(words: str) -> frozenset[str]:
+    """Names written one after the other."""
+    return frozenset(words.split())
+
+
+SECRETS: Final = names("""
     NEW_PASSWORD CURRENT_PASSWORD AUTH_PASSWORD BECOME_PASSWORD TOTP_TOKEN
     APP_AUTH_UNIQUE_KEY APP_AUTH_CLIENT_SECRET APP_AUTH_CONSUMER_SECRET APP_AUTH_TOKEN APP_AUTH_TOKEN_SECRET
     SECRET_DATA SECRET_ACCESS_KEY CREDENTIAL_PASSWORD AZURE_APP_SECRET GOOGLE_KEY
-    """.split()
-)
-OTHERS: Final = frozenset(
-    """
+    """)
+OTHERS: Final = names("""
     USERNAME AUTH_USER AUTH_DOMAIN BECOME_USER ADD_INFO IP HOSTNAME PORT DOMAIN SERVER_PATH
     APP_NAME APP_AUTH_TYPE APP_AUTH_CLIENT_ID APP_AUTH_CONSUMER_KEY
     SECRET_NAME SECRET_IDENTIFIER SECRET_VERSION SECRET_ENGINE SECRET_EXPIRATION_DATE
@@ -24,8 +27,7 @@ OTHERS: Final = frozenset(
     CREDENTIAL_TTL
     GRUPO_NOME HOME UID SHELL CODIGO_GOVERNANCA OPERACAO_COD
     AZURE_APP_ID AZURE_TENANT AZURE_VAULT GOOGLE_PROJECT
-    """.split()
-)
+    """)
 KNOWN: Final = SECRETS | OTHERS
 
 ALIASES: Final[Mapping[str, str]] = {

@@ -290,10 +290,18 @@ class _Script:
         pattern, codes = bare_regex(source)
         for code in codes:
             self._note(code, word.line)
-        return replace(pattern, flags=pattern.flags | re.IGNORECASE) if nocase and isinstance(pattern, Regex) else pattern
+        return (
+            replace(pattern, flags=pattern.flags | re.IGNORECASE)
+            if nocase and isinstance(pattern, Regex)
+            else pattern
+        )
 
     def _last(self, name: Word, arguments: list[Word], flags: frozenset[str]) -> Text | None:
-        given = [word for place, word in enumerate(arguments) if place + 1 == len(arguments) or word.raw not in flags]
+        given = [
+            word
+            for place, word in enumerate(arguments)
+            if place + 1 == len(arguments) or word.raw not in flags
+        ]
         if len(given) != 1:
             self._note("missing-argument" if not given else "tcl-not-allowed", name.line)
             return None

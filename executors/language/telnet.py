@@ -38,6 +38,6 @@ def logs_in_itself(steps: Sequence[Step]) -> bool:
     if len(dialogue) < 2 or not isinstance(dialogue[0], Wait) or not isinstance(dialogue[1], Send):
         return False
     pattern = dialogue[0].pattern
-    prompts = [shown(piece) for piece in pattern.pieces] if isinstance(pattern, Wildcard) else []
+    prompts: list[str] = [shown(piece) for piece in pattern.pieces] if isinstance(pattern, Wildcard) else []
     names = names_in((dialogue[1].text,))
     return bool(prompts and LOGIN_PROMPT.search(prompts[-1]) and names and names <= {"USERNAME", "AUTH_USER"})

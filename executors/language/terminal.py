@@ -29,7 +29,9 @@ from executors.language.tags import text_of
 
 Read = Callable[[Directive, list[Finding]], Step | None]
 SECTION = re.compile(r"\[(status|change|persist)\][ \t]*")
-SWALLOWED = re.compile(r'(?:set-[a-z-]+|expect-regex|no-?expect|not-expect)\b|(?:exec|expect|write|read)[ \t]+"')
+SWALLOWED = re.compile(
+    r'(?:set-[a-z-]+|expect-regex|no-?expect|not-expect)\b|(?:exec|expect|write|read)[ \t]+"'
+)
 REGEX_SIGNS = re.compile(r"\[[^\]]+\][+*{]|\\[dwsDWS.]|\.\*|\.\+|\([^)]*\|[^)]*\)|^/.*/[a-z]*$")
 
 

@@ -19,7 +19,8 @@ POWERSHELL = re.compile(r"powershell(?:\.exe)?[ \t]+(?=\S)", re.IGNORECASE)
 # Programs that a line of cmd.exe begins with in templates; such a line never continues a PowerShell one.
 PROGRAMS = re.compile(
     r"(?:net1?|sc|schtasks|appcmd|%\S+|reg|wmic|cmd|dsmod|dsquery|netsh|icacls|ksetup|nltest|cscript|setx"
-    r"|iisreset|taskkill|timeout|cd|echo|copy|del|psexec|[A-Za-z]:\\\S*|\"[A-Za-z]:\\[^\"]*\")(?:\.exe)?(?:[ \t]|\Z)",
+    r"|iisreset|taskkill|timeout|cd|echo|copy|del|psexec|[A-Za-z]:\\\S*|\"[A-Za-z]:\\[^\"]*\")"
+    r"(?:\.exe)?(?:[ \t]|\Z)",
     re.IGNORECASE,
 )
 OPEN, CLOSE = "({[", ")}]"

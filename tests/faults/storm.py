@@ -43,6 +43,7 @@ AHEAD = 30  # operations asked for at a time
 DEVICES = 4
 OWN, BY_SUDOER, BY_ROOT = 6, 5, 4  # accounts a device, by root on the first one only
 WINDOW, ALLOWED = 4.0, 2  # seconds, refused logins: what the policy says
+AT_WORK = 0.8  # of the kills; the others come at any moment, such as while a worker starts
 PAUSES = (0.4, 2.4)  # seconds between two faults, at random
 POLL = 0.1  # seconds
 PATIENCE = 180.0  # seconds for what is left when nothing breaks any more
@@ -225,14 +226,26 @@ class Storm:
         FAULTS[fault](self)
 
     def kill_worker(self) -> None:
-        """And start it again on what it left."""
-        worker = self.choose.choice(self._ready())
+        """At work mostly, at any moment sometimes; and start it again on what it left."""
+        if self.choose.random() < AT_WORK:
+            self._until(lambda: any(self._busy()), PATIENCE)
+            time.sleep(self.choose.uniform(0.0, 1.0))
+        worker = self.choose.choice(self._busy() or self._ready())
         name = worker.name
         worker.kill()
-        with contextlib.suppress(psycopg.OperationalError):
-            held = self.cluster.query("SELECT count(*) FROM account WHERE lease_owner = %(name)s", name=name)
-            self.tally.at_work.append(held[0][0])
+        self.tally.at_work.append(self._leases().get(name, 0))
         worker.launch()
+
+    def _busy(self) -> list[Worker]:
+        leases = self._leases()
+        return [worker for worker in self._ready() if worker.name in leases]
+
+    def _leases(self) -> dict[str, int]:
+        """How many a worker holds; nothing while the database is away."""
+        held = "SELECT lease_owner, count(*) FROM account WHERE lease_owner IS NOT NULL GROUP BY 1"
+        with contextlib.suppress(psycopg.OperationalError):
+            return {str(name): int(count) for name, count in self.cluster.query(held)}
+        return {}
 
     def flush_redis(self) -> None:
         self.redis.flush()

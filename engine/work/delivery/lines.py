@@ -21,6 +21,7 @@ from engine.record.urls import Place
 
 CONNECT = 10.0  # seconds
 FAREWELL = 1.0  # seconds that the other side may take to say good-bye
+IN_FLIGHT = 128 * 1024  # bytes that may be on their way; a slow receiver shows early
 UNANSWERED = 60  # seconds after which the kernel gives up a peer that takes nothing: tcp(7), TCP_USER_TIMEOUT
 
 
@@ -59,6 +60,7 @@ def connect(place: Place, options: Mapping[str, Any]) -> Line:
         plain = socket.create_connection((place.host, place.port), CONNECT)
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNANSWERED * 1000)
         plain.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        plain.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, IN_FLIGHT)
     except OSError as error:
         raise Broken(f"{place.origin} cannot be reached: {_said(error)}") from None
     return Stream(plain if place.scheme == "tcp" else _encrypted(plain, place, options.get("ca")))

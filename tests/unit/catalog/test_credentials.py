@@ -216,16 +216,12 @@ def test_an_account_cannot_reconcile_itself(connection: Connection) -> None:
         given_credential(connection, "ann@web1", reconcile="ann@web1")
 
 
-def test_a_login_of_another_zone_is_refused_because_its_secret_cannot_be_opened_here(
-    connection: Connection,
-) -> None:
+def test_a_login_may_be_of_another_zone_whose_workers_hand_it_over(connection: Connection) -> None:
     zone(connection, "dmz")
     given_device(connection, "fw1", zone="dmz")
     given_credential(connection, "root@web1")
-    with pytest.raises(
-        BadInput, match="root@web1 is of zone default, whose workers alone can open its secret"
-    ):
-        given_credential(connection, "admin@fw1", auth="root@web1")
+    logins = {"auth": "root@web1", "become": "root@web1", "reconcile": "root@web1"}
+    assert given_credential(connection, "admin@fw1", **logins).auth == "root@web1"
     assert given_credential(connection, "ops@fw1", parent="root@web1", link="same").parent == "root@web1"
 
 

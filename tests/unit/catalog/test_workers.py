@@ -97,7 +97,7 @@ def test_a_drain_of_one_that_is_not_at_work_names_those_that_are(connection: Con
     begin(connection, "two")
     workers.stopped(connection, "two", "it ended")
     for name in ("two", "three"):
-        with pytest.raises(UnknownWorker, match="at work are: one$"):
+        with pytest.raises(UnknownWorker, match=r"at work are: one$"):
             workers.drain(connection, ACTOR, name)
     workers.stopped(connection, "one", "it ended")
     with pytest.raises(UnknownWorker, match="none is at work"):

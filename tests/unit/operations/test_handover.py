@@ -1,4 +1,4 @@
-"""Secrets that another zone's worker needs are re-sealed to it by a worker of their own, and no others are."""
+"""Secrets that another zone's worker needs are re-sealed by a worker of their own zone, and no others are."""
 
 from __future__ import annotations
 

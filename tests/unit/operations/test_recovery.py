@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import delete, func, select, update
 
+from engine.catalog.credentials import NewCredential, add_credential
 from engine.catalog.models import account, credential
 from engine.catalog.states import Action
 from engine.operations.errors import LeaseLost, NotClaimed, NumberTaken
@@ -288,6 +289,27 @@ def test_an_account_that_is_not_known_any_more_is_asked_about_once(room: Room) -
     again = compared(room)
     assert (again.restored, again.orphans) == (False, ["ann@box password/"])
     assert (incarnation(room), count(room, "secret.orphaned")) == (after, 1)
+
+
+def test_an_account_that_is_registered_again_gets_its_secrets_back(room: Room) -> None:
+    ann = room.account("ann")
+    room.change(ann)
+    with room.database.writing() as connection:
+        lost = room.row(credential, ann).account_id
+        connection.execute(update(account).where(account.c.id == lost).values(name="somebody else"))
+    compared(room)
+    with room.database.writing() as connection:
+        again = add_credential(connection, ACTOR, NewCredential("ann@box", policy="tries-2")).id
+    assert compared(room).imported == [again]
+    with room.database.reading() as connection:
+        verifying = operation.c.action == "verify"
+        [looked] = connection.execute(select(operation.c.id).where(verifying)).scalars()
+    for _ in range(4):
+        room.due_now()
+        room.leases_end()
+        room.work(looked)
+    assert room.operation(looked).state == "succeeded"
+    assert room.opens("ann", again)
 
 
 # One process's own

@@ -1,0 +1,1 @@
+"""Runs a parsed terminal template over a channel of bytes: `conversation.converse`."""
