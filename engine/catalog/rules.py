@@ -139,17 +139,19 @@ def match(
     credential_id: int,
     action: Action = Action.CHANGE_SECRET,
     executor: str | None = None,
+    login_as: LoginAs | None = None,
 ) -> Profile:
     """The profile that serves the credential. `executor`: that of its own template, if it has one.
+    `login_as`: who logs in for the action, if that is known already.
 
     Raises UnknownCredential, NoProfile, ProfileTie.
     """
-    chosen = logins(connection, credential_id, action)
+    login_as = login_as or logins(connection, credential_id, action).login_as
     row = connection.execute(_MATCHED, {"which": credential_id}).one()
     facts = ProfileFacts(
         kind=CredentialKind(row.kind),
         services=frozenset(row.ports),
-        login=chosen.login_as,
+        login=login_as,
         vendor=row.vendor,
         model=row.model,
         device_type=row.type,

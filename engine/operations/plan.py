@@ -100,7 +100,8 @@ def plan_for(connection: Connection, credential_id: int, action: Action) -> Plan
         )
     row = connection.execute(_PLANNED, {"which": credential_id}).one()
     own = None if row.template is None else newest(connection, row.template)
-    profile = rules.match(connection, credential_id, action, own.executor if own else None)
+    executor = own.executor if own else None
+    profile = rules.match(connection, credential_id, action, executor, logins.login_as)
     policy = rules.get_policy(connection, row.policy_id).rules
     if action in SECRETS_MADE:
         satisfiable(policy.generator, load(profile.executor).capabilities.alphabet)

@@ -147,6 +147,7 @@ class _Run:
         self._claim = claim
         self._state = conductor.machine.begin(claim.facts)
         self._secrets = Secrets(claim, conductor.keys)
+        self._free_number = max(claim.versions, default=0) + 1
         self._session: SessionPort | None = None
         self._left = left
         self._changed = False  # the session's last change request was accepted
@@ -229,8 +230,7 @@ class _Run:
 
     def _journal(self, replaces: int | None) -> p.Event:
         """Escrow first, then the row, then the mark that says that the row is there."""
-        claim = self._claim
-        number = self._c.ledger.next_number(claim)
+        claim, number = self._claim, self._free_number
         secret = candidate_for(claim, self._secrets)
         self._secrets.remember(number, secret)
         record = self._record(number, secret)
@@ -245,8 +245,10 @@ class _Run:
         try:
             self._c.ledger.journaled(claim, record, replaces, parent_version)
         except NumberTaken:
-            # By a secret that a person stored at this moment; the record stays as one more to probe.
+            # By a secret that a person stored since the claim; the record stays as one more to probe.
+            self._free_number = self._c.ledger.next_number(claim)
             return self._journal(replaces)
+        self._free_number = number + 1
         self._c.at("mark_committed.before")
         try:
             self._c.journal.mark_committed([record])

@@ -12,7 +12,10 @@ from sqlalchemy import Connection
 
 from engine.catalog import workers
 from engine.catalog.zones import get_zone
+from engine.operations import retention
+from engine.record import outbox
 from engine.settings import Settings
+from engine.store import duties
 from engine.store.database import Database, StoreUnavailable
 from engine.store.upgrade import SchemaTooNew, SchemaTooOld, check_schema
 from engine.vault import handover
@@ -31,6 +34,8 @@ from engine.work.worker import Worker
 log = logging.getLogger(__name__)
 
 LOOK = 0.2  # seconds between two looks at whether to end
+ALONE_AGAIN = 3600.0  # seconds between two notices of a zone that still has no worker
+DUTY_NAME = 64  # characters
 SCHEMA_LOOK = 30.0  # seconds between two looks at whether the schema is still one to work on
 
 
@@ -64,7 +69,7 @@ class RunningWorker:
             self.bell,
             settings.zone,
             settings.tick,
-            (self._report, self._hand_over, self._look_at_schema),
+            (self._report, self._hand_over, self._purge, self._look_at_schema),
         )
         self.tick.take = self.worker.take
         self.worker.ended = self.tick.ended
@@ -140,8 +145,12 @@ class RunningWorker:
         """In a transaction of its own: while it held its own row, another might wait for that one, and hold
         one that is waited for here."""
         with self._database.writing() as connection:
-            for name in workers.lost(connection, workers.longest_silence(self._settings.tick)):
+            longest = workers.longest_silence(self._settings.tick)
+            for name in workers.lost(connection, longest):
                 log.warning("worker %s has not been heard of; its leases end by themselves", name)
+            for zone in workers.zones_without_workers(connection, longest):
+                if duties.is_ours(connection, f"alone:{zone}"[:DUTY_NAME], ALONE_AGAIN):
+                    outbox.notice(connection, "zone.without_worker", {"zone": zone})
 
     def _hand_over(self) -> None:
         """Re-seal what other zones need of this zone's secrets."""
@@ -153,6 +162,10 @@ class RunningWorker:
                 handover.fill(connection, self._keys, self._settings.zone)
         except (VaultError, OSError) as error:
             log.error("a secret could not be handed over to another zone: %s", error)
+
+    def _purge(self) -> None:
+        with self._database.writing() as connection:
+            retention.purge_in_turn(connection, self._settings)
 
     def _look_at_schema(self) -> None:
         """A migration that this release must not work beside makes it end in good order."""

@@ -190,7 +190,7 @@ def _gapped(text: Text) -> str:
 
 DANGERS: Final = (
     ("reboots", re.compile(
-        r"(?<!no )\b(?:reboot|reload|shutdown|restart|iisreset|restart-(?:service|computer|webapppool))\b(?!-)"
+        r"(?<!no )\b(?:reboot|reload|shutdown|restart|iisreset|restart-(?:service|computer|apppool))\b(?!-)"
         r"|\binit 6\b",
         re.IGNORECASE)),
     ("overwrites-file", re.compile(r"\b(?:echo|printf|cat)\b.*[^0-9&>=-]>[ \t]*(?!>|&|/dev/null)\S")),
@@ -256,8 +256,8 @@ NAME = re.compile(
 )
 NOT_NAMES: Final = names("""
     set add del delete modify change edit show list password passwd name group local database configure
-    config class privilege level secret role authentication encrypted prompt-for-password mgmt id table account accounts
-    user users admin-user local-user profile domain remote and or
+    config class privilege level secret role authentication encrypted prompt-for-password mgmt id table
+    account accounts     user users admin-user local-user profile domain remote and or
     """)
 
 
@@ -379,7 +379,8 @@ def _order(steps: Sequence[Step]) -> Iterator[Finding]:
 PRODUCTS: Final = names("""
     nokia huawei cisco ericsson juniper fortigate fortinet checkpoint oracle mysql postgresql tellabs alcatel
     zte 3com dell hp ilo idrac ibm as400 racf linux windows solaris aix vmware websphere weblogic jboss
-    tomcat sap     mikrotik aruba avaya brocade netapp emc hitachi citrix f5 bigip paloalto siemens samsung italtel rnc bsc
+    tomcat sap mikrotik aruba avaya brocade netapp emc hitachi citrix f5 bigip paloalto
+    siemens samsung italtel rnc bsc
     """)
 
 

@@ -95,7 +95,7 @@ ALL: Final = (
         "too-long",
         E,
         FILE,
-        "the file is longer than 256 KiB or 5000 lines, or a line is longer than 16 KiB",
+        "there are more than 256 KiB, 5000 lines, or 16 KiB in a line",
         "Split it; no template is that long.",
     ),
     Rule(
@@ -303,7 +303,7 @@ ALL: Final = (
         "tcl-goes-on",
         W,
         LANGUAGE,
-        "after the timeout Tcl would go on with the next command; here an expect without a timeout clause fails",
+        "after the timeout Tcl would go on; here an expect without a timeout clause fails",
         "Add `timeout { exit 1 }`, or a timeout clause that says how to go on.",
     ),
     Rule("selenium-syntax", E, LANGUAGE, "this is not Python", "Export it anew from Selenium IDE."),
@@ -312,7 +312,7 @@ ALL: Final = (
         E,
         LANGUAGE,
         "the script does more than drive the browser; it is never run",
-        "Use the driver, By, Keys, WebDriverWait, expected_conditions, ActionChains, print and timeout alone.",
+        "Use driver, By, Keys, WebDriverWait, expected_conditions, ActionChains, print, timeout.",
     ),
     Rule(
         "stored-procedure",
@@ -417,7 +417,7 @@ ALL: Final = (
         "forbidden-always-there",
         W,
         PATTERNS,
-        "the forbidden text stands in the command above, and its answer may well repeat it; then it always fails",
+        "the forbidden text stands in the command above; its answer may repeat it, then it always fails",
         "Forbid what only the error says.",
     ),
     # The outcome
@@ -440,7 +440,7 @@ ALL: Final = (
         "secret-in-command-line",
         W,
         SECRETS,
-        "a secret stands in a command line, where history and process list show it and characters have a meaning",
+        "a secret stands in a command line: history and process list show it, and characters have a meaning",
         "Let the command ask for it, or keep the policy's alphabet to letters and digits.",
     ),
     Rule(
@@ -483,7 +483,7 @@ ALL: Final = (
         "value-in-pattern",
         W,
         DANGER,
-        "a value stands inside a pattern of sed, awk or perl, where characters have a meaning",
+        "a value stands inside a program of sed, awk or perl, where characters have a meaning",
         "Write the file with a program that takes the value as data.",
     ),
     Rule(

@@ -201,8 +201,8 @@ def free_characters(source: str) -> Iterator[str]:
 
 CLASSES: Final = {
     "alnum": "a-zA-Z0-9", "alpha": "a-zA-Z", "ascii": r"\x00-\x7f", "blank": r" \t",
-    "cntrl": r"\x00-\x1f\x7f", "digit": "0-9", "graph": r"\x21-\x7e", "lower": "a-z", "print": r"\x20-\x7e", "space": r"\s",
-    "punct": r"!-/:-@\[-`{-~", "upper": "A-Z", "word": r"\w", "xdigit": "0-9A-Fa-f",
+    "cntrl": r"\x00-\x1f\x7f", "digit": "0-9", "graph": r"\x21-\x7e", "lower": "a-z", "print": r"\x20-\x7e",
+    "space": r"\s", "punct": r"!-/:-@\[-`{-~", "upper": "A-Z", "word": r"\w", "xdigit": "0-9A-Fa-f",
 }  # fmt: skip
 ESCAPES: Final = {
     "h": "[ \\t]", "R": "(?:\\r\\n|\\n|\\r)", "z": "\\Z", "Z": "(?=\\n?\\Z)", "e": "\\x1b", "H": "[^ \\t]",

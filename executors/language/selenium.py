@@ -27,7 +27,8 @@ ATTRIBUTES: Final = names("""
     driver vars get title current_url page_source refresh back forward find_element find_elements
     switch_to frame default_content parent_frame window alert active_element accept dismiss
     window_handles current_window_handle set_window_size maximize_window
-    implicitly_wait execute_script close quit click clear send_keys submit text get_attribute is_displayed is_enabled is_selected location size
+    implicitly_wait execute_script close quit
+    click clear send_keys submit text get_attribute is_displayed is_enabled is_selected location size
     until until_not move_to_element move_to_element_with_offset click_and_hold release double_click
     context_click perform pause drag_and_drop key_down key_up
     select_by_visible_text select_by_value select_by_index deselect_all first_selected_option options
@@ -40,7 +41,8 @@ ATTRIBUTES: Final = names("""
     """)
 NODES: Final = (
     ast.Module, ast.Expr, ast.Assign, ast.Assert, ast.If, ast.Pass, ast.Call, ast.keyword, ast.Attribute,
-    ast.Name, ast.Constant, ast.Compare, ast.BoolOp, ast.UnaryOp, ast.Subscript, ast.Slice, ast.Tuple, ast.List,
+    ast.Name, ast.Constant, ast.Compare, ast.BoolOp, ast.UnaryOp, ast.Subscript, ast.Slice, ast.Tuple,
+    ast.List,
     ast.Load, ast.Store, ast.cmpop, ast.boolop, ast.unaryop,
 )  # fmt: skip
 DEEPEST: Final = 40

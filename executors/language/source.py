@@ -1,4 +1,4 @@
-"""A template's bytes as physical lines: encodings, byte order marks, line ends and NULs that come with them."""
+"""A template's bytes as physical lines: encodings, byte order marks, line ends, NULs."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """One template's dialogue with a terminal: wait, type, watch, by the rules of the field's language.
 
 - A match is searched for in what arrived since the last one and consumes through its end.
-- `no-expect` watches until the target is quiet or the read timeout, and its text stays forbidden until the next
-  line is sent: a slow error counts as well. It consumes nothing.
+- `no-expect` watches until the target is quiet or the read timeout, and its text stays
+  forbidden until the next line is sent: a slow error counts as well. It consumes nothing.
 - A wait that directly follows a wait, with nothing new from the target in between, is satisfied by what the
   last one matched (`expect "#"`, `sleep 20`, `expect "#"`).
 - A line sent without a wait after the one before first waits until the target is quiet, or shows the prompt
@@ -27,6 +27,7 @@ from executors.terminal.screen import Screen
 READ_SECONDS: Final = 5.0  # of each wait, if the template says nothing
 TCL_READ_SECONDS: Final = 10.0  # the same for Tcl, expect(1)
 LEAST_CONNECT_SECONDS: Final = 5.0  # templates say 1, which real networks do not keep
+LEAST_READ_SECONDS: Final = 1.0
 LONGEST_READ_SECONDS: Final = 600.0
 QUIET_SECONDS: Final = 2.0  # without a byte, after which a target has said what it had to say
 PACE_SECONDS: Final = 0.5  # the same between lines sent without a wait
@@ -59,7 +60,7 @@ def converse(
     transcript: Transcript,
     clock: Clock | None = None,
 ) -> Report:
-    """Carry the dialogue to its end. Raises TemplateError before anything is sent, for a value that does not fit."""
+    """Carry the dialogue to its end. Raises TemplateError before the first byte, for a value that does not fit."""
     prepared = ready(steps, values)
     is_tcl = any(isinstance(step, tcl.Expect) for step in walk(steps))
     conversation = Conversation(
@@ -147,7 +148,7 @@ class Conversation:
         if isinstance(step, Sleep):
             self._listen(step.seconds)
         elif isinstance(step, SetTimeout) and step.timer is Timer.READ:
-            self._read_seconds = min(LONGEST_READ_SECONDS, step.seconds)
+            self._read_seconds = min(LONGEST_READ_SECONDS, max(LEAST_READ_SECONDS, step.seconds))
         elif isinstance(step, SetNewLine):
             self._new_line = step.mode
         elif isinstance(step, Prompting):
@@ -171,9 +172,7 @@ class Conversation:
         self._news = False
 
     def _pace(self) -> None:
-        """Wait for the prompt if it is known, else until the target is quiet; at the script's beginning it may
-        take its time."""
-        begun = self._last_match is None and not self.records
+        """Wait for the prompt if it is known, else for quiet. At first the target may take its time."""
         deadline = self._clock.now() + self._read_seconds
         while self._prompt is not None:
             span = self._prompt.find(self._screen.text, 0)
@@ -184,7 +183,7 @@ class Conversation:
                 min(QUIET_SECONDS, deadline - self._clock.now())
             ):
                 return
-        if begun and not self._screen.text:
+        if not self._received:
             self._hear(self._read_seconds)
         self._until_quiet(PACE_SECONDS, self._read_seconds)
 
@@ -214,11 +213,16 @@ class Conversation:
             left = deadline - self._clock.now()
             if self._ended or left <= 0:
                 return self._unmet(step, heard=heard)
-            rearming = self._last_match is not None and not self._news
+            rearming = self._nothing_since_match()
             if self._hear(min(left, QUIET_SECONDS) if rearming else left):
                 heard = True
-            elif rearming and not self._ended and (choice_again := self._rearmed(step.choices)) is not None:
-                return choice_again
+            elif rearming and not self._ended:
+                again = self._rearmed(step.choices)
+                if again is not None:
+                    return again
+
+    def _nothing_since_match(self) -> bool:
+        return self._last_match is not None and not self._news
 
     def _earliest(self, choices: Sequence[Choice]) -> tuple[Choice, Span, bool] | None:
         """The match that ends first; a forbidden text that ends before it fails the run."""

@@ -30,7 +30,6 @@ class Screen:
 
     def __init__(self) -> None:
         self.text = ""
-        self.dropped = 0  # characters that a flood pushed out
         self._plain = PlainText()
         self._echoes: list[Echo] = []
         self._held = ""
@@ -98,9 +97,7 @@ class Screen:
 
     def _add(self, text: str) -> None:
         self._line = (self._line + text).rpartition("\n")[2][-LINE_KEPT:]
-        whole = self.text + text
-        self.dropped += max(0, len(whole) - KEPT)
-        self.text = whole[-KEPT:]
+        self.text = (self.text + text)[-KEPT:]
 
 
 def _length(echo: Echo, pending: str, place: int) -> int | None:

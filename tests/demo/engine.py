@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -32,6 +32,8 @@ def clean_environment(**more: str) -> dict[str, str]:
 
 class Engine:
     """`keyturn up` on a data directory, and commands that find it by that. `keyturn`: which installation."""
+
+    within: Sequence[str] = ()  # what the command line begins with that starts it: in another network
 
     def __init__(self, data: Path, keyturn: Path = KEYTURN, cwd: Path | None = None) -> None:
         self.data = data
@@ -61,7 +63,7 @@ class Engine:
     def _begin(self, *arguments: str | Path, **settings: str) -> None:
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [self._keyturn, *arguments],
+                [*self.within, self._keyturn, *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

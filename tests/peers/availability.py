@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import pytest
 
-PEERS = ("sshd", "postgresql", "redis", "rabbitmq", "prometheus")
+PEERS = ("sshd", "postgresql", "redis", "rabbitmq", "prometheus", "rsyslog", "syslog-ng")
 _asked: dict[str, bool] = {}
 
 

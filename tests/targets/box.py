@@ -22,13 +22,29 @@ class NewAccount:
 
 
 class Box:
-    """`python -m tests.targets.sshbox` on a free loopback port."""
+    """`python -m tests.targets.sshbox`, on a free port of loopback unless another place is named."""
 
-    address = "127.0.0.1"
-
-    def __init__(self, accounts: Sequence[NewAccount], hold: Path | None = None) -> None:
-        """`hold`: while this file exists, the answer to a change is kept back."""
-        command = [sys.executable, "-m", "tests.targets.sshbox"]
+    def __init__(
+        self,
+        accounts: Sequence[NewAccount],
+        hold: Path | None = None,
+        address: str = "127.0.0.1",
+        port: int = 0,
+        within: Sequence[str] = (),
+    ) -> None:
+        """`hold`: while this file exists, the answer to a change is kept back. `within`: what the command line
+        begins with, to be started in another network."""
+        self.address = address
+        command = [
+            *within,
+            sys.executable,
+            "-m",
+            "tests.targets.sshbox",
+            "--host",
+            address,
+            "--port",
+            str(port),
+        ]
         self._process = subprocess.Popen(
             [*command, "--hold", str(hold)] if hold else command,
             stdin=subprocess.PIPE,

@@ -1,4 +1,4 @@
-"""A disposable SSH target as a process of its own: `python -m tests.targets.sshbox [--port 0] [--hold FILE]`.
+"""A disposable SSH target as a process of its own: `python -m tests.targets.sshbox [--hold FILE]`.
 
 Lines of JSON both ways. The first line on standard input lists the accounts; the first on standard output
 names port and host key. Each further line asks for the target's own record of one account, as
@@ -19,7 +19,7 @@ import asyncssh
 from tests.targets.accounts import Accounts
 from tests.targets.shell import Console, Shell
 
-HOST = "127.0.0.1"
+LOOPBACK = "127.0.0.1"
 
 
 class _Door(asyncssh.SSHServer):
@@ -36,7 +36,7 @@ class _Door(asyncssh.SSHServer):
         return account is not None and account.opens(password)
 
 
-async def _serve(accounts: Accounts, port: int) -> dict[str, Any]:
+async def _serve(accounts: Accounts, host: str, port: int) -> dict[str, Any]:
     key = asyncssh.generate_private_key("ssh-ed25519")
 
     async def session(process: asyncssh.SSHServerProcess[str]) -> None:
@@ -50,7 +50,7 @@ async def _serve(accounts: Accounts, port: int) -> dict[str, Any]:
             return  # whoever asked has gone
 
     acceptor = await asyncssh.listen(
-        HOST,
+        host,
         port,
         server_host_keys=[key],
         server_factory=lambda: _Door(accounts),
@@ -70,12 +70,12 @@ def _record(accounts: Accounts, question: dict[str, Any]) -> dict[str, Any]:
     return {"held": account.held, "locked": account.locked, "withheld": account.withheld}
 
 
-async def _main(port: int, hold: Path | None) -> None:
+async def _main(host: str, port: int, hold: Path | None) -> None:
     asked = asyncio.StreamReader()
     loop = asyncio.get_running_loop()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(asked), sys.stdin)
     accounts = Accounts(json.loads(await asked.readline()), hold)
-    _tell(await _serve(accounts, port))
+    _tell(await _serve(accounts, host, port))
     while line := await asked.readline():
         _tell(_record(accounts, json.loads(line)))
 
@@ -86,7 +86,8 @@ def _tell(answer: dict[str, Any]) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--host", default=LOOPBACK)
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--hold", type=Path, help="while this file exists, no change is answered")
     given = parser.parse_args()
-    asyncio.run(_main(given.port, given.hold))
+    asyncio.run(_main(given.host, given.port, given.hold))

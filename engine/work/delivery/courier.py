@@ -12,17 +12,15 @@ import threading
 import time
 from collections.abc import Callable
 
-from sqlalchemy import Connection, or_, select, update
+from sqlalchemy import Connection, select
 
 from engine.record import audit, chain, outbox
 from engine.record.audit import Scalar
 from engine.record.models import outbox as outbox_table
 from engine.record.models import receiver
 from engine.settings import Settings
-from engine.store.clock import now
+from engine.store import duties
 from engine.store.database import Database, StoreUnavailable
-from engine.store.models import duty
-from engine.store.statements import insert_unless_there
 from engine.vault.keys import ZoneKeys
 from engine.work.delivery.syslog import DUE, Progress, SyslogStream
 from engine.work.delivery.webhook import deliver_webhooks, fan_out
@@ -138,14 +136,14 @@ class Courier:
 
     def _heartbeat(self, connection: Connection) -> None:
         every = self._settings.heartbeat
-        if _is_ours(connection, "heartbeat", every):
+        if duties.is_ours(connection, "heartbeat", every):
             where: dict[str, Scalar] = {"worker": self._owner, "zone": self._zone}
             outbox.notice(connection, "engine.heartbeat", {**where, "every": every})
 
 
 def _checkpoint(connection: Connection) -> None:
     """Tell the head of the audit chain if it has moved, so that a copy of it is out of reach."""
-    if not _is_ours(connection, "checkpoint", CHECKPOINT):
+    if not duties.is_ours(connection, "checkpoint", CHECKPOINT):
         return
     head = chain.head(connection)
     told = connection.execute(_LAST_CHECKPOINT).scalar()
@@ -161,16 +159,3 @@ _LAST_CHECKPOINT = (
     .order_by(outbox_table.c.id.desc())
     .limit(1)
 )
-
-
-def _is_ours(connection: Connection, name: str, every: float) -> bool:
-    """Whether the duty is due and no other process was first. One that was done in the future is due too:
-    the clock has been set back."""
-    late = or_(duty.c.done <= now() - every, duty.c.done > now())
-    known = connection.execute(select(late).where(duty.c.name == name)).scalar()
-    if known is None:
-        return insert_unless_there(connection, duty, {"name": name, "done": now()}, ["name"]) is not None
-    if not known:
-        return False
-    doing = update(duty).where(duty.c.name == name, late).values(done=now())
-    return connection.execute(doing).rowcount == 1
