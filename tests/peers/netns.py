@@ -30,7 +30,7 @@ class NetworkFailed(Exception):
 
 
 def available() -> bool:
-    """Whether namespaces can be made here: needs root, iproute2 and a kernel that lets this root make them."""
+    """Whether namespaces can be made here: needs root, iproute2, and a kernel that lets this root do it."""
     if os.geteuid() != 0 or shutil.which("ip") is None or shutil.which("nsenter") is None:
         return False
     with contextlib.suppress(NetworkFailed), Network() as made:
@@ -40,24 +40,19 @@ def available() -> bool:
 
 
 class Network:
-    """Made on entry, gone with all that runs in it at the end. Raises NetworkFailed."""
+    """Gone at the end, with all that runs in it. Raises NetworkFailed."""
 
     def __init__(self) -> None:
         clear_abandoned()
         self._run = os.getpid()
         self._net = f"198.18.{self._run % 250}"  # RFC 2544: addresses that no real network has
-        self.address = f"{self._net}.1"  # of this machine, as all places know it
+        self.address = (
+            f"{self._net}.1"  # of this machine, as all places know it; there with the first of them
+        )
         self._places: dict[str, int] = {}
         self._links = 0
 
     def __enter__(self) -> Network:
-        try:
-            _ip("link", "add", f"{PREFIX}{self._run}", "type", "dummy")
-            _ip("addr", "add", f"{self.address}/32", "dev", f"{PREFIX}{self._run}")
-            _ip("link", "set", f"{PREFIX}{self._run}", "up")
-        except NetworkFailed:
-            _clear(self._run)
-            raise
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -72,6 +67,7 @@ class Network:
         here, there = f"{PREFIX}{self._run}h{number}", f"{PREFIX}{self._run}p{number}"
         _ip("link", "add", here, "type", "veth", "peer", "name", there, "netns", self.name(name))
         _ip("link", "set", here, "up")
+        _ip("addr", "add", f"{self.address}/32", "dev", here)
         _ip("route", "add", f"{self.of(name)}/32", "dev", here)
         self._route(name, there, self.of(name), self.address)
         return self.of(name)
@@ -147,7 +143,7 @@ def _pass(source: socket.socket, sink: socket.socket) -> None:
 def clear_abandoned() -> None:
     """Remove the networks of test runs that were killed, and end what still runs in them."""
     named = (OURS.fullmatch(each["name"]) for each in _listed("netns", "list"))
-    links = (re.match(rf"{PREFIX}(\d+)", each["ifname"]) for each in _listed("link", "show"))
+    links = (re.fullmatch(rf"{PREFIX}(\d+)[a-z]\d+", each["ifname"]) for each in _listed("link", "show"))
     for run in {int(found[1]) for found in (*named, *links) if found}:
         if not workdir.alive(run):
             _clear(run)
@@ -162,7 +158,7 @@ def _clear(run: int) -> None:
                     os.kill(int(pid), signal.SIGKILL)
             _ip("netns", "del", each["name"])
     for each in _listed("link", "show"):
-        if re.fullmatch(rf"{PREFIX}{run}([a-z]\d+)?", each["ifname"]):
+        if re.fullmatch(rf"{PREFIX}{run}[a-z]\d+", each["ifname"]):
             with contextlib.suppress(NetworkFailed):  # its other end was taken away, and it went with it
                 _ip("link", "del", each["ifname"])
 

@@ -34,8 +34,8 @@ from tests.unit.operations.room import Room
 from tests.unit.store.test_rolling_upgrade import *  # noqa: F403
 
 
-@pytest.fixture
-def empty(postgres: PostgresServer) -> Iterator[Database]:
+@pytest.fixture(name="empty")
+def empty_on_postgresql(postgres: PostgresServer) -> Iterator[Database]:
     made = Database(postgres.create_database())
     yield made
     made.dispose()

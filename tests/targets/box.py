@@ -32,8 +32,10 @@ class Box:
         port: int = 0,
         within: Sequence[str] = (),
     ) -> None:
-        """`hold`: while this file exists, the answer to a change is kept back. `within`: what the command line
-        begins with, to be started in another network."""
+        """`hold`: while this file exists, the answer to a change is kept back.
+
+        `within`: what the command line begins with, to be started in another network.
+        """
         self.address = address
         command = [
             *within,

@@ -185,7 +185,7 @@ def test_without_locks_on_the_volume_no_writer_is_taken_for_living(
     def refused(descriptor: int, how: int) -> None:
         raise OSError(errno.ENOLCK, "no locks available")
 
-    monkeypatch.setattr(journal.fcntl, "flock", refused)
+    monkeypatch.setattr("engine.vault.journal.fcntl.flock", refused)
     writer.append([RECORD])
     view = read_all(directory)
     assert (view.records, view.living) == ((RECORD,), frozenset())
