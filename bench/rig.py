@@ -28,7 +28,6 @@ from engine.operations.states import OperationState
 from engine.record import chain
 from engine.settings import Settings
 from engine.store.database import Database
-from engine.store.models import engine_state
 from engine.store.upgrade import upgrade
 from engine.templating import store as template_store
 from engine.vault.journal import JournalWriter
@@ -61,8 +60,7 @@ class Rig:
             ensure_zone(connection, ACTOR, self.settings.zone, public.public_bytes_raw())
             ensure_shipped_policies(connection, ACTOR)
             template_store.sync(connection, ACTOR)
-            incarnation = connection.execute(select(engine_state.c.incarnation)).scalar_one()
-        self.journal = JournalWriter(self.settings.journal_directory, incarnation)
+        self.journal = JournalWriter(self.settings.journal_directory)
         self.children = children
         self.helpers = _fork_servers()
         self.worker = Worker(self.settings, self.database, self.keys, self.journal, children, "bench")

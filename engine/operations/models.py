@@ -56,6 +56,9 @@ operation = Table(
     partial_index(
         "ix_operation_due", "due", where="state IN ('scheduled', 'running', 'in_doubt')", unique=False
     ),
+    partial_index(
+        "ix_operation_parent", "parent_operation_id", where="parent_operation_id IS NOT NULL", unique=False
+    ),
     partial_index("ix_operation_finished", "finished", where="finished IS NOT NULL", unique=False),
     Index("ix_operation_credential", "credential_id", "id"),
 )
@@ -75,6 +78,7 @@ request = Table(
     partial_index(
         "uq_request_idempotency", "requester", "idempotency_key", where="idempotency_key IS NOT NULL"
     ),
+    Index("ix_request_operation", "operation_id"),
 )
 
 transition = Table(
@@ -134,4 +138,5 @@ cascade = Table(
     Column("expanded_to", Integer, nullable=False, default=0),  # highest child credential id done
     Column("done", Boolean, nullable=False, default=False),
     UniqueConstraint("credential_id", "version"),
+    Index("ix_cascade_operation", "operation_id"),
 )

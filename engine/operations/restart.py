@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from sqlalchemy import Connection, delete, select, update
 
-from engine.catalog.models import account, credential
-from engine.catalog.states import Action, CredentialState
+from engine.catalog.models import account
 from engine.operations import budget
 from engine.operations.models import operation, shared_lease
-from engine.operations.requests import Ask, insert_operation
-from engine.operations.states import OperationState
+from engine.operations.recovery import report
 from engine.store.clock import now
 from engine.store.models import engine_state
 from engine.vault.journal import JournalView
-from engine.vault.restored import Recovery, in_doubt_after_restore, recover
+from engine.vault.restored import Recovery
 
 
 def resume(connection: Connection, view: JournalView, actor: str) -> Recovery:
@@ -23,38 +19,7 @@ def resume(connection: Connection, view: JournalView, actor: str) -> Recovery:
     _end_leases(connection)
     _believe_the_clock(connection)
     budget.abandoned(connection)
-    return report(connection, view, actor)
-
-
-def report(connection: Connection, view: JournalView, actor: str) -> Recovery:
-    """Bring back what only the journals know, and verify it after a restore. Others may be at work."""
-    recovery = recover(connection, view)
-    if recovery.restored:
-        budget.spent(connection)
-        in_doubt_after_restore(connection, recovery.imported)
-        _look_again(connection, recovery.imported)
-        for credential_id in _managed(connection, recovery.imported):
-            insert_operation(connection, Ask(credential_id, Action.VERIFY, actor, "restored"))
-    return recovery
-
-
-def _managed(connection: Connection, credential_ids: Sequence[int]) -> Sequence[int]:
-    """What was given up or is left alone is not logged in to, not even now."""
-    left_alone = (CredentialState.UNMANAGED, CredentialState.RETIRED)
-    statement = select(credential.c.id).where(
-        credential.c.id.in_(credential_ids), credential.c.state.not_in(left_alone)
-    )
-    return connection.execute(statement.order_by(credential.c.id)).scalars().all()
-
-
-def _look_again(connection: Connection, credential_ids: list[int]) -> None:
-    """What waited for a person has more versions to try now; until it ends, no verification can begin."""
-    mine = operation.c.credential_id.in_(credential_ids)
-    connection.execute(
-        update(operation)
-        .where(mine, operation.c.state == OperationState.IN_DOUBT)
-        .values(due=now(), needs_person=False, refused=[], reply=None)
-    )
+    return report(connection, view, actor, 0.0)
 
 
 def _believe_the_clock(connection: Connection) -> None:

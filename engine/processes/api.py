@@ -7,21 +7,22 @@ from engine.access.errors import UnusablePepper
 from engine.api import health
 from engine.api.app import create_app
 from engine.api.context import ApiContext
-from engine.operations.restart import report
+from engine.operations.recovery import OwnJournals
 from engine.processes import separation
 from engine.processes.shared import (
     ACTOR,
     begun,
+    comparing,
     installation,
+    journal_directory,
     listen,
     measured,
-    open_journal,
-    own_journals,
     tell_of,
 )
 from engine.settings import Settings
 from engine.store.database import Database
 from engine.store.upgrade import check_schema
+from engine.vault.journal import JournalWriter
 from engine.work.app import make_app, register
 from engine.work.bell import Bell, DirectedBell
 from engine.work.metrics import Metrics
@@ -44,9 +45,12 @@ def run(settings: Settings) -> None:
                 "the same one"
             )
         pepper = tokens.pepper(settings.pepper_path)
-        with database.writing() as connection:
-            tell_of(report(connection, own_journals(settings), ACTOR))
-            journal, queue_names = open_journal(settings, connection), installation(connection)
+        journals = journal_directory(settings)
+        own = OwnJournals(database, journals, ACTOR, settings.lease)
+        tell_of(own.compare())
+        with database.reading() as connection:
+            queue_names = installation(connection)
+        journal = JournalWriter(journals)
         app = make_app(settings.broker_url, queue_names)
         register(app, _nothing, _nothing)
         bell = Bell(app, queue_names)
@@ -55,7 +59,8 @@ def run(settings: Settings) -> None:
         metrics = Metrics()
         metrics.rings = lambda: (bell.sent, bell.lost)
         try:
-            with measured(settings, database, metrics, lambda: health.wrong(context)):
+            served = measured(settings, database, metrics, lambda: health.wrong(context))
+            with served, comparing(own, database):
                 listen(settings, create_app(context))
         finally:
             bell.stop()

@@ -15,14 +15,14 @@ from engine.processes.shared import (
     ACTOR,
     begun,
     installation,
+    journal_directory,
     listen,
     measured,
-    open_journal,
-    own_journals,
     tell_of,
 )
 from engine.settings import Settings
 from engine.store.database import Database
+from engine.vault.journal import JournalWriter, read_all
 from engine.vault.keys import FileKeys
 from engine.work.bell import DirectedBell
 from engine.work.running import RunningWorker, register_worker
@@ -47,7 +47,8 @@ def run(settings: Settings) -> None:
         name = worker_name()
         with database.writing() as connection:
             _resume(connection, settings, keys, name)
-            journal, queue_names = open_journal(settings, connection), installation(connection)
+            queue_names = installation(connection)
+        journal = JournalWriter(settings.journal_directory)
         with fork_server(hold_fd) as children:
             running = RunningWorker(settings, database, keys, journal, children, name, queue_names)
             running.start()
@@ -70,5 +71,5 @@ def run(settings: Settings) -> None:
 def _resume(connection: Connection, settings: Settings, keys: FileKeys, name: str) -> None:
     """Alone here: whatever held leases is gone."""
     ensure_zone(connection, ACTOR, settings.zone, keys.ensure(settings.zone).public_bytes_raw())
-    tell_of(resume(connection, own_journals(settings), ACTOR))
+    tell_of(resume(connection, read_all(journal_directory(settings)), ACTOR))
     register_worker(connection, settings, name)

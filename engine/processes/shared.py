@@ -9,6 +9,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,12 +19,13 @@ import uvicorn
 from fastapi import FastAPI
 from sqlalchemy import Connection, select
 
+from engine.operations.recovery import OwnJournals
 from engine.processes.tls import tls_of
 from engine.record import logs
 from engine.settings import Settings
-from engine.store.database import Database
+from engine.store.database import Database, StoreUnavailable
 from engine.store.models import engine_state
-from engine.vault.journal import JournalView, JournalWriter, read_all
+from engine.vault.errors import JournalBroken
 from engine.vault.restored import Recovery
 from engine.work.gauges import FiguresCollector
 from engine.work.metrics import Metrics
@@ -32,6 +34,7 @@ from engine.work.metrics_server import Health, MetricsServer
 log = logging.getLogger(__name__)
 
 ACTOR = "engine"
+COMPARE = 5.0  # seconds between two looks at whether the own journals must be compared
 OTHER_ENDS = 15.0  # seconds that the children of a process that was killed may take to end
 
 
@@ -74,20 +77,43 @@ def _alone(data: Path) -> Iterator[int]:
         os.close(descriptor)
 
 
-def own_journals(settings: Settings) -> JournalView:
-    """What this process and its predecessors wrote. The directory is made; the volume it is on is not."""
-    if not settings.journal_directory.exists():
-        settings.journal_directory.mkdir(mode=0o700)
-    return read_all(settings.journal_directory)
-
-
-def open_journal(settings: Settings, connection: Connection) -> JournalWriter:
-    incarnation = connection.execute(select(engine_state.c.incarnation)).scalar_one()
-    return JournalWriter(settings.journal_directory, str(incarnation))
+def journal_directory(settings: Settings) -> Path:
+    """The escrow journal's directory: it is made; the volume that it is on is not."""
+    directory = settings.journal_directory
+    if not directory.exists():
+        directory.mkdir(mode=0o700)
+    return directory
 
 
 def installation(connection: Connection) -> str:
     return str(connection.execute(select(engine_state.c.installation)).scalar_one())
+
+
+@contextmanager
+def comparing(own: OwnJournals, database: Database) -> Iterator[None]:
+    """Compare the own journals again whenever the database may be another one."""
+    stopping = threading.Event()
+    thread = threading.Thread(target=_compare, args=(own, database, stopping), name="journals", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stopping.set()
+        thread.join()
+
+
+def _compare(own: OwnJournals, database: Database, stopping: threading.Event) -> None:
+    seen = database.interruptions
+    while not stopping.wait(COMPARE):
+        if database.interruptions != seen:
+            seen = database.interruptions
+            own.doubt()
+        try:
+            if (found := own.look()) is not None:
+                tell_of(found)
+        except (StoreUnavailable, JournalBroken) as error:
+            log.warning("the own escrow journals could not be compared with the database: %s", error)
+            own.doubt()
 
 
 def tell_of(recovery: Recovery) -> None:

@@ -11,19 +11,21 @@ from sqlalchemy import Connection
 from engine.catalog import workers
 from engine.catalog.errors import UnknownZone
 from engine.catalog.zones import ensure_zone, get_zone
-from engine.operations.restart import rejoin, report
+from engine.operations.recovery import OwnJournals
+from engine.operations.restart import rejoin
 from engine.processes.shared import (
     ACTOR,
     begun,
+    comparing,
     installation,
+    journal_directory,
     measured,
-    open_journal,
-    own_journals,
     tell_of,
 )
 from engine.settings import Settings
 from engine.store.database import Database
 from engine.store.upgrade import check_schema
+from engine.vault.journal import JournalWriter
 from engine.vault.keys import FileKeys
 from engine.work.running import RunningWorker, register_worker
 from engine.work.worker import fork_server, worker_name
@@ -40,16 +42,20 @@ def run(settings: Settings) -> None:
             signal.signal(number, lambda *_: stopping.set())
         database, keys = Database(settings.database_url), FileKeys(settings.keys)
         check_schema(database)
+        journals = journal_directory(settings)
+        own = OwnJournals(database, journals, ACTOR, settings.lease)
+        tell_of(own.compare())
         name = worker_name()
         with database.writing() as connection:
             _join(connection, settings, keys, name)
-            journal, queue_names = open_journal(settings, connection), installation(connection)
+            queue_names = installation(connection)
+        journal = JournalWriter(journals)
         (settings.data / NAME_FILE).write_text(name)
         with fork_server(hold_fd) as children:
             running = RunningWorker(settings, database, keys, journal, children, name, queue_names)
             running.start()
             try:
-                with measured(settings, database, running.metrics, running.wrong):
+                with measured(settings, database, running.metrics, running.wrong), comparing(own, database):
                     running.stay(stopping)
             finally:
                 running.stop("it was asked to stop")
@@ -63,7 +69,6 @@ def _join(connection: Connection, settings: Settings, keys: FileKeys, name: str)
     if (predecessor := _predecessor(settings.data)) is not None:
         rejoin(connection, predecessor)
         workers.stopped(connection, predecessor, "it ended without a word")
-    tell_of(report(connection, own_journals(settings), ACTOR))
     register_worker(connection, settings, name)
 
 

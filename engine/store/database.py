@@ -29,6 +29,7 @@ class Database:
         if self.engine.dialect.name == "sqlite":
             event.listen(self.engine, "connect", _prepare_sqlite)
             event.listen(self.engine, "begin", _begin_sqlite)
+        self.interruptions = 0  # how often it was away: what answers after that may be an older copy
 
     @property
     def dialect(self) -> str:
@@ -38,14 +39,27 @@ class Database:
     def writing(self) -> Iterator[Connection]:
         """One transaction, committed at the end. On SQLite it takes the write lock at once, so that a read
         inside cannot be overtaken."""
-        with _translated(), self.engine.begin() as connection:
+        with self._translated(), self.engine.begin() as connection:
             yield connection
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A transaction that writes nothing; on SQLite it does not wait for writers."""
-        with _translated(), self.engine.connect().execution_options(keyturn_reading=True) as connection:
+        with self._translated(), self.engine.connect().execution_options(keyturn_reading=True) as connection:
             yield connection
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except PoolTimeout as error:
+            raise StoreUnavailable("all database connections of this process are in use") from error
+        except DBAPIError as error:
+            damaged = type(error.orig) is sqlite3.DatabaseError  # not a database, or malformed
+            if isinstance(error, OperationalError) or error.connection_invalidated or damaged:
+                self.interruptions += 1
+                raise StoreUnavailable(f"the database did not take part: {error.orig}") from error
+            raise
 
     def now(self) -> float:
         with self.reading() as connection:
@@ -53,19 +67,6 @@ class Database:
 
     def dispose(self) -> None:
         self.engine.dispose()
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except PoolTimeout as error:
-        raise StoreUnavailable("all database connections of this process are in use") from error
-    except DBAPIError as error:
-        damaged = type(error.orig) is sqlite3.DatabaseError  # not a database, or malformed
-        if isinstance(error, OperationalError) or error.connection_invalidated or damaged:
-            raise StoreUnavailable(f"the database did not take part: {error.orig}") from error
-        raise
 
 
 def _prepare_sqlite(connection: Any, _: object) -> None:

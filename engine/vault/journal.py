@@ -137,7 +137,7 @@ class JournalWriter:
     The directory's parent must exist: making it would hide that the journal's volume is not mounted.
     """
 
-    def __init__(self, directory: Path, incarnation: str = "") -> None:  # noqa: ARG002 - until nobody gives it
+    def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._lock = threading.Lock()
         self._descriptor = -1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, Integer, LargeBinary, String, Table, UniqueConstraint
+from sqlalchemy import Boolean, Column, Index, Integer, LargeBinary, String, Table, UniqueConstraint
 
 from engine.store.metadata import identity, metadata, moment, partial_index, reference
 
@@ -60,5 +60,6 @@ handover = Table(
     Column("refused", String(500)),
     moment("created"),
     UniqueConstraint("credential_id", "number", "zone_id"),
+    Index("ix_handover_operation", "operation_id"),
     partial_index("ix_handover_wanted", "id", where="sealed IS NULL AND refused IS NULL", unique=False),
 )

@@ -84,6 +84,7 @@ class WorkerThread:
     """A Celery worker in a thread of this process: no signal handlers, no child processes."""
 
     def __init__(self, app: Celery, threads: int) -> None:
+        self._app = app
         self._controller = WorkController(
             app=app,
             pool_cls="threads",
@@ -95,6 +96,7 @@ class WorkerThread:
         self._thread = threading.Thread(target=self._controller.start, name="celery", daemon=True)
 
     def start(self) -> None:
+        self._app.set_default()  # the pool's threads look tasks up in the process's default application
         self._thread.start()
 
     def stop(self) -> None:

@@ -109,13 +109,11 @@ def parse(body: str | bytes, executor: str, action: str, name: str = "", first_l
     if not is_own:
         notes.append(finding("wrong-folder", first_line, f"this is {dialect}"))
     doing = action_named(action) or action
-    lines = _with_password_meant(lines, doing)
-    steps = _steps(dialect, lines, known, notes)
+    steps = _steps(dialect, _with_password_meant(lines, doing), known, notes)
     if lines and not steps and not any(each.severity == "error" for each in notes):
         notes.append(finding("no-steps", first_line))
-    parsed = Parsed(known, doing, dialect, steps, ())
     notes += check.check(dialect, doing, steps, lines, name)
-    return Parsed(known, doing, dialect, parsed.steps, _in_order(notes))
+    return Parsed(known, doing, dialect, steps, _in_order(notes))
 
 
 def _described(step: Step, values: Values) -> Iterator[str]:

@@ -32,7 +32,7 @@ SECTION = re.compile(r"\[(status|change|persist)\][ \t]*")
 SWALLOWED = re.compile(
     r'(?:set-[a-z-]+|expect-regex|no-?expect|not-expect)\b|(?:exec|expect|write|read)[ \t]+"'
 )
-REGEX_SIGNS = re.compile(r"\[[^\]]+\][+*{]|\\[dwsDWS.]|\.\*|\.\+|\([^)]*\|[^)]*\)|^/.*/[a-z]*$")
+REGEX_SIGNS = re.compile(r"\[[^\]]+\][+{]|\\[dwsDWS.]|\.\*[A-Za-z]|\.\+|\([^)]*\|[^)]*\)|^/.*/[a-z]*$")
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,7 +60,7 @@ def converse(
     transcript: Transcript,
     clock: Clock | None = None,
 ) -> Report:
-    """Carry the dialogue to its end. Raises TemplateError before the first byte, for a value that does not fit."""
+    """Carry the dialogue to its end. Raises TemplateError, before the first byte, for a value not fit."""
     prepared = ready(steps, values)
     is_tcl = any(isinstance(step, tcl.Expect) for step in walk(steps))
     conversation = Conversation(
@@ -200,9 +200,7 @@ class Conversation:
         )
 
     def _chosen(self, step: Awaiting) -> Choice:
-        begun = self._clock.now()
-        deadline = begun + self._read_seconds
-        heard = False
+        deadline = self._clock.now() + self._read_seconds
         while True:
             found = self._earliest(step.choices)
             if found is not None:
@@ -212,11 +210,13 @@ class Conversation:
                 continue
             left = deadline - self._clock.now()
             if self._ended or left <= 0:
-                return self._unmet(step, heard=heard)
+                return self._unmet(step)
             rearming = self._nothing_since_match()
-            if self._hear(min(left, QUIET_SECONDS) if rearming else left):
-                heard = True
-            elif rearming and not self._ended:
+            if (
+                not self._hear(min(left, QUIET_SECONDS) if rearming else left)
+                and rearming
+                and not self._ended
+            ):
                 again = self._rearmed(step.choices)
                 if again is not None:
                     return again
@@ -256,17 +256,18 @@ class Conversation:
                 return choice
         return None
 
-    def _unmet(self, step: Awaiting, *, heard: bool) -> Choice:
+    def _unmet(self, step: Awaiting) -> Choice:
         event = tcl.On.EOF if self._ended else tcl.On.TIMEOUT
         for choice in step.choices:
             if choice.on in (event, tcl.On.DEFAULT):
                 self._unanswered = False
                 return choice
-        awaited = f"{step.shown!r} was waited for"
         if self._ended:
-            raise self._failure(Outcome.UNREACHABLE, f"the target closed the connection while {awaited}")
-        outcome = Outcome.SCRIPT_MISMATCH if heard or self._screen.text.strip() else Outcome.TIMEOUT
-        raise self._failure(outcome, f"{awaited} for {self._read_seconds:g} s and did not come")
+            raise self._failure(
+                Outcome.UNREACHABLE, f"the target closed the connection before {step.shown!r} came"
+            )
+        outcome = Outcome.SCRIPT_MISMATCH if self._screen.text.strip() else Outcome.TIMEOUT
+        raise self._failure(outcome, f"waited {self._read_seconds:g} s for {step.shown!r}")
 
     # Watching
 

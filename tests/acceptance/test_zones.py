@@ -65,8 +65,8 @@ class PlacedApi(Api):
 
     address = ""
 
-    def launch(self, listen: str = "") -> None:
-        super().launch(listen or f"{self.address}:0")
+    def launch(self, listen: str = "") -> None:  # noqa: ARG002 - it has an address of its own
+        super().launch(f"{self.address}:0")
 
 
 class PlacedCluster(Cluster):

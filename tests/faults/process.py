@@ -22,7 +22,6 @@ from engine.operations.ledger import Ledger
 from engine.operations.restart import resume
 from engine.rotation.machine import Machine
 from engine.store.database import Database
-from engine.store.models import engine_state
 from engine.vault.journal import JournalWriter, read_all
 from engine.vault.keys import FileKeys
 from engine.work.conductor import Conductor, Observer, nothing
@@ -106,11 +105,9 @@ class Process:
         os.close(hold)
 
     def join(self, hold: int | None = None) -> None:
-        """As one more worker does, beside others of the same incarnation."""
-        with self.database.reading() as connection:
-            incarnation = connection.execute(engine_state.select()).one().incarnation
+        """As one more worker does, beside others."""
         parts = self.parts
-        journal = parts.journal(Path(JOURNAL), incarnation)
+        journal = parts.journal(Path(JOURNAL))
         ledger = parts.ledger(self.database, f"box-{os.getpid()}", "default", parts.lease, parts.margin)
         with (parts.children or Forked)(("fake",), hold) as children:
             self.conductor = Conductor(

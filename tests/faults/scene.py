@@ -30,7 +30,6 @@ from engine.operations.requests import Ask, ask_for
 from engine.record import chain
 from engine.store.database import Database
 from engine.store.metadata import metadata
-from engine.store.models import engine_state
 from engine.store.upgrade import seed
 from engine.templating import store as template_store
 from engine.vault.journal import JournalWriter
@@ -64,8 +63,7 @@ class Scene:
                 rules = {"lockout": {"threshold": threshold, "window_seconds": WINDOW}}
                 add_policy(connection, ACTOR, f"probes-{probes}", rules)
             add_device(connection, ACTOR, NewDevice("box", TARGET, {"fake": 1}, "default"))
-            incarnation = connection.execute(engine_state.select()).one().incarnation
-        self.journal = JournalWriter(Path(JOURNAL), incarnation)
+        self.journal = JournalWriter(Path(JOURNAL))
         self.target = FakeTarget.create(Path(TARGET))
 
     def account(self, name: str, behaviour: Behaviour | None = None, probes: int = 2, **fields: Any) -> None:

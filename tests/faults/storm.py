@@ -43,6 +43,7 @@ AHEAD = 30  # operations asked for at a time
 DEVICES = 4
 OWN, BY_SUDOER, BY_ROOT = 6, 5, 4  # accounts a device, by root on the first one only
 WINDOW, ALLOWED = 4.0, 2  # seconds, refused logins: what the policy says
+PROGRESS = 4  # operations that end between two kills
 AT_WORK = 0.8  # of the kills; the others come at any moment, such as while a worker starts
 PAUSES = (0.4, 2.4)  # seconds between two faults, at random
 POLL = 0.1  # seconds
@@ -157,6 +158,7 @@ class Storm:
         self.asked: set[int] = set()
         self.raging = False
         self._known: set[int] = set()
+        self._next_kill = 0
 
     def settle(self, root_key: str) -> None:
         """Register everything, and prove it."""
@@ -204,10 +206,17 @@ class Storm:
         self.tally.changes = len(self.asked)
 
     def _may(self, left: list[str]) -> bool:
-        """Enough is unfinished, and whoever is to be killed has come back from the last time."""
+        """Enough is unfinished, and whoever is to be killed has come back from the last time.
+
+        Some must have ended since: an operation whose workers die ten times is left to a person.
+        """
         if not left:
             return True
-        return len(self._unfinished()) >= UNFINISHED and (left[-1] != KILL or bool(self._ready()))
+        enough = len(self._unfinished()) >= UNFINISHED
+        return enough and (left[-1] != KILL or (bool(self._ready()) and self._ended() >= self._next_kill))
+
+    def _ended(self) -> int:
+        return len(self.asked) - len(self._unfinished())
 
     def _ready(self) -> list[Worker]:
         return [worker for worker in self.cluster.workers if worker.is_ready()]
@@ -235,6 +244,7 @@ class Storm:
         worker.kill()
         self.tally.at_work.append(self._leases().get(name, 0))
         worker.launch()
+        self._next_kill = self._ended() + PROGRESS
 
     def _busy(self) -> list[Worker]:
         leases = self._leases()

@@ -46,7 +46,7 @@ def acknowledged(reader: int) -> set[int]:
 
 def append_for_ever(directory: Path, number: int) -> Callable[[int], None]:
     def work(pipe: int) -> None:
-        writer = JournalWriter(directory, "inc-1")
+        writer = JournalWriter(directory)
         version = 0
         while True:
             batch = [
@@ -85,7 +85,7 @@ def test_every_record_whose_append_returned_survives_sigkill_at_any_moment(tmp_p
 
 
 def test_a_forked_process_writes_a_file_of_its_own(tmp_path: Path) -> None:
-    writer = JournalWriter(tmp_path / "journal", "inc-1")
+    writer = JournalWriter(tmp_path / "journal")
     writer.append([RECORD])
     pid, reader = forked(lambda _: writer.append([replace(RECORD, version=1)]))
     assert acknowledged(reader) == set()
@@ -103,7 +103,7 @@ def until_full(directory: Path) -> Callable[[int], None]:
 
     def work(pipe: int) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
-        writer = JournalWriter(directory, "inc-1")
+        writer = JournalWriter(directory)
         refused = version = 0
         while refused < 3:
             version += 1
@@ -130,7 +130,7 @@ def test_a_file_size_limit_is_refused_and_everything_acknowledged_is_there(tmp_p
 @pytest.mark.parametrize("room", [0, 100, 1000])
 def test_a_batch_that_does_not_fit_leaves_nothing_behind(tmp_path: Path, room: int) -> None:
     def work(pipe: int) -> None:
-        writer = JournalWriter(tmp_path / "journal", "inc-1")
+        writer = JournalWriter(tmp_path / "journal")
         writer.append([RECORD])
         (path,) = (tmp_path / "journal").glob("*.journal")
         limit = path.stat().st_size + room

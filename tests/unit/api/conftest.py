@@ -116,7 +116,7 @@ def application(first_start: Path) -> FastAPI:
     """Made once: routes and schemas do not depend on the data. Each test puts its own context behind it."""
     settings = Settings(data=first_start, max_body=MAX_BODY)
     database = Database(settings.database_url)
-    journal = JournalWriter(settings.journal_directory, "0" * 32)
+    journal = JournalWriter(settings.journal_directory)
     bell = FakeBell(database, FileKeys(settings.keys))
     return create_app(ApiContext(database, settings, Secret("ab" * 32), bell, journal))
 
@@ -129,7 +129,7 @@ def api(tmp_path: Path, first_start: Path, application: FastAPI) -> Iterator[Api
     bell, log = FakeBell(database, keys), io.StringIO()
     with database.writing() as connection:
         workers.beat(connection, WORKER, 0)
-    journal = JournalWriter(settings.journal_directory, incarnation(database))
+    journal = JournalWriter(settings.journal_directory)
     context = ApiContext(database, settings, Secret("ab" * 32), bell, journal)
     logs.configure("INFO", log, json=True)
     application.state.context = context

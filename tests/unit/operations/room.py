@@ -52,11 +52,10 @@ class Room:
         (folder / "journal").mkdir()
         with database.writing() as connection:
             seed(connection)
-            incarnation = connection.execute(select(engine_state.c.incarnation)).scalar_one()
             ensure_zone(connection, ACTOR, "default", public.public_bytes_raw())
             ensure_shipped_policies(connection, ACTOR)
             template_store.sync(connection, ACTOR)
-        self.journal = JournalWriter(folder / "journal", incarnation)
+        self.journal = JournalWriter(folder / "journal")
         self.target = FakeTarget.create(folder / "target")
         self.device("box")
         for tries, threshold in {1: 3, 2: 4}.items():

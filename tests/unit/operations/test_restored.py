@@ -34,7 +34,7 @@ def started(room: Room) -> Recovery:
     with room.database.writing() as connection:
         found = resume(connection, read_all(room.folder / "journal"), "engine")
     room.journal.close()
-    room.journal = JournalWriter(room.folder / "journal", room.row(engine_state, 1).incarnation)
+    room.journal = JournalWriter(room.folder / "journal")
     return found
 
 

@@ -28,7 +28,7 @@ def directory(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def writer(directory: Path) -> JournalWriter:
-    return JournalWriter(directory, "inc-1")
+    return JournalWriter(directory)
 
 
 def only_file(directory: Path) -> Path:
@@ -92,7 +92,7 @@ def test_a_new_file_and_its_directory_are_synced_at_creation(
 ) -> None:
     synced: list[Path] = []
     monkeypatch.setattr(journal, "sync_directory", synced.append)
-    writer = JournalWriter(tmp_path / "journal", "inc-1")
+    writer = JournalWriter(tmp_path / "journal")
     writer.append([RECORD])
     writer.append([RECORD])
     assert synced == [tmp_path, tmp_path / "journal"]
@@ -112,7 +112,7 @@ def test_the_file_is_named_for_host_boot_and_pid(directory: Path, writer: Journa
 
 def test_a_pid_that_comes_again_gets_a_file_of_its_own(directory: Path, writer: JournalWriter) -> None:
     writer.append(numbered(1))
-    JournalWriter(directory, "inc-1").append(numbered(2))
+    JournalWriter(directory).append(numbered(2))
     assert len(list(directory.glob("*.journal"))) == 2
     assert len(read_all(directory).records) == 3
 
@@ -126,7 +126,7 @@ def test_a_mark_is_for_one_sealed_value_only(directory: Path, writer: JournalWri
 
 def test_a_mark_in_another_file_counts(directory: Path, writer: JournalWriter) -> None:
     writer.append([RECORD])
-    JournalWriter(directory, "inc-1").mark_committed([RECORD])
+    JournalWriter(directory).mark_committed([RECORD])
     assert read_all(directory).uncommitted() == []
 
 
@@ -140,8 +140,8 @@ def test_records_group_by_credential_in_order_of_versions(directory: Path, write
 
 def test_the_watermark_is_the_highest_epoch_of_records_and_marks(directory: Path) -> None:
     old, new = replace(RECORD, incarnation="inc-0", epoch=90), replace(RECORD, epoch=7)
-    JournalWriter(directory, "inc-0").append([old, replace(old, epoch=3)])
-    JournalWriter(directory, "inc-1").mark_committed([new])
+    JournalWriter(directory).append([old, replace(old, epoch=3)])
+    JournalWriter(directory).mark_committed([new])
     assert read_all(directory).watermark() == {
         ("inc-0", "dir.example", "svc"): 90,
         ("inc-1", "dir.example", "svc"): 7,
@@ -294,7 +294,7 @@ def test_a_missing_journal_is_not_an_empty_one(tmp_path: Path) -> None:
 
 def test_several_directories_and_files_are_read_together(tmp_path: Path) -> None:
     for name in ("one", "two"):
-        JournalWriter(tmp_path / name, "inc-1").append([replace(RECORD, account=name)])
+        JournalWriter(tmp_path / name).append([replace(RECORD, account=name)])
     (tmp_path / "one" / "notes.txt").write_text("not a journal")
     view = read_all([tmp_path / "one", only_file(tmp_path / "two")])
     assert [record.account for record in view.records] == ["one", "two"]
@@ -303,14 +303,14 @@ def test_several_directories_and_files_are_read_together(tmp_path: Path) -> None
 
 def test_the_parent_directory_is_not_made(tmp_path: Path) -> None:
     with pytest.raises(JournalBroken, match="nothing is sent"):
-        JournalWriter(tmp_path / "volume-not-mounted" / "journal", "inc-1")
+        JournalWriter(tmp_path / "volume-not-mounted" / "journal")
 
 
 def test_a_directory_that_others_can_write_is_refused_with_the_cure(directory: Path) -> None:
     directory.mkdir()
     directory.chmod(0o777)
     with pytest.raises(JournalBroken, match="chmod 0700"):
-        JournalWriter(directory, "inc-1")
+        JournalWriter(directory)
 
 
 def failing(code: int) -> Callable[..., int]:

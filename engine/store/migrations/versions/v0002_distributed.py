@@ -175,3 +175,14 @@ def upgrade() -> None:
     op.drop_column("outbox", "delivered")
     op.drop_column("outbox", "due")
     op.add_column("secret_version", sa.Column("sealed_as", sa.Integer(), nullable=True))
+    op.create_index("ix_handover_operation", "handover", ["operation_id"], unique=False)
+    op.create_index("ix_request_operation", "request", ["operation_id"], unique=False)
+    op.create_index("ix_cascade_operation", "cascade", ["operation_id"], unique=False)
+    op.create_index(
+        "ix_operation_parent",
+        "operation",
+        ["parent_operation_id"],
+        unique=False,
+        sqlite_where=sa.text("parent_operation_id IS NOT NULL"),
+        postgresql_where=sa.text("parent_operation_id IS NOT NULL"),
+    )

@@ -1,7 +1,7 @@
 """Templates in the field's style in tests/golden/field, and beside each, written by hand, what must happen.
 
 `NAME.lines`: for terminals the dialogue, `< ` what the device says, `> ` the line it must hear, `>> ` the bytes
-it must hear; for other executors `> ` one step each with its texts. `\\n`, `\\r`, `\\t`, `\\\\` are escapes.
+it must hear; for others `> ` one step each with its texts. `\\n`, `\\r`, `\\t`, `\\\\` are escapes.
 The parse is consulted for neither.
 """
 
@@ -16,7 +16,7 @@ from executors.contract import Outcome, Transcript, Values, join
 from executors.language.dialect import TERMINALS
 from executors.language.findings import Status
 from executors.language.parsing import ENCODERS, Parsed, parse
-from executors.language.steps import walk
+from executors.language.steps import Step, walk
 from executors.language.tags import KNOWN
 from executors.language.tree import place_of
 from executors.terminal.conversation import converse
@@ -26,6 +26,7 @@ FIELD = Path(__file__).parents[3] / "golden" / "field"
 CASES = sorted(path for path in FIELD.rglob("*") if path.is_file() and path.suffix != ".lines")
 TERMINAL_CASES = [path for path in CASES if "\n< " in "\n" + path.with_name(path.name + ".lines").read_text()]
 OTHER_CASES = [path for path in CASES if path not in TERMINAL_CASES]
+ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "\\": "\\"}
 TAG = re.compile(r"\[#([A-Za-z0-9_]+)#\]")
 HOSTILE = [
     "plain9",
@@ -61,8 +62,7 @@ def lines_of(path: Path) -> list[tuple[str, str]]:
     for line in path.with_name(path.name + ".lines").read_text().split("\n"):
         if line:
             sign, _, text = line.partition(" ")
-            escapes = {"n": "\n", "r": "\r", "t": "\t", "\\": "\\"}
-            found.append((sign, re.sub(r"\\([nrt\\])", lambda match: escapes[match[1]], text)))
+            found.append((sign, re.sub(r"\\([nrt\\])", lambda match: ESCAPES[match[1]], text)))
     return found
 
 
@@ -87,7 +87,7 @@ def turns_of(path: Path, given: Values, *, echo: bool) -> list[Turn]:
 
 
 def all_values(secret: str) -> Values:
-    names = {name: "x" for name in KNOWN}
+    names = dict.fromkeys(KNOWN, "x")
     names |= {"USERNAME": "someone", "AUTH_USER": "admin", "HOSTNAME": "host1", "IP": "192.0.2.1"}
     names |= {"NEW_PASSWORD": secret, "CURRENT_PASSWORD": "old" + secret, "AUTH_PASSWORD": secret + "auth"}
     return values(**names)
@@ -113,18 +113,13 @@ def test_the_steps_are_those_written_by_hand(path: Path) -> None:
     program = parsed(path)
     for secret in ("plain9", "a b*c", "[#NEW_PASSWORD#]", "zażółć"):
         given = all_values(secret)
-        steps = [
-            " ".join(
-                [
-                    type(step).__name__.lower(),
-                    *("".join(join(text, given, ENCODERS | {}, "line").wire.reveal()) for text in step.texts),
-                ]
-            )
-            for step in walk(program.steps)
-        ]
-        assert steps == [written(text.rstrip("\n"), given).rstrip(" ") for _, text in lines_of(path)] or [
-            step.rstrip(" ") for step in steps
-        ] == [written(text, given).rstrip(" ") for _, text in lines_of(path)]
+        steps = [" ".join([type(step).__name__.lower(), *wires(step, given)]) for step in walk(program.steps)]
+        expected = [written(text, given) for _, text in lines_of(path)]
+        assert [step.rstrip(" ") for step in steps] == [line.rstrip(" ") for line in expected]
+
+
+def wires(step: Step, given: Values) -> list[str]:
+    return [join(text, given, ENCODERS, "line").wire.reveal() for text in step.texts]
 
 
 @pytest.mark.parametrize("path", CASES, ids=lambda path: path.name)
