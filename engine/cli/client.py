@@ -38,7 +38,7 @@ class _Pinned(HTTPAdapter):
         super().__init__()
 
     def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
-        super().init_poolmanager(*arguments, assert_fingerprint=self._pin, **options)  # type: ignore[no-untyped-call]
+        super().init_poolmanager(*arguments, assert_fingerprint=self._pin, **options)
 
 
 class Client:
@@ -143,8 +143,8 @@ def endpoint(data: Path) -> Endpoint | None:
     """Where the engine of that directory listens; None if none has been started, or it has ended."""
     try:
         found = json.loads((data / ENDPOINT).read_text())
-        pin = found.get("certificate_sha256")
-        return Endpoint(str(found["url"]), None if pin is None else str(pin))
+        url, pin = str(found["url"]), found.get("certificate_sha256")
+        return Endpoint(url, None if pin is None else str(pin))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:

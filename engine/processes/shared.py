@@ -37,6 +37,8 @@ ACTOR = "engine"
 COMPARE = 5.0  # seconds between two looks at whether the own journals must be compared
 OTHER_ENDS = 15.0  # seconds that the children of a process that was killed may take to end
 
+_asked_to_stop = threading.Event()  # before there was anything to stop
+
 
 class DataDirectoryInUse(Exception):
     """Another process of the engine, or a child of one that was killed, still works on this directory."""
@@ -47,9 +49,8 @@ def begun(settings: Settings) -> Iterator[int]:
     """A process of its own on its own data directory: logs, modes, the directory's lock, which is yielded."""
     logs.configure("INFO", sys.stderr, json=True)
     for number in (signal.SIGTERM, signal.SIGINT):
-        # uvicorn ends at these and then raises them again, which would end the process before it has tidied
-        # up
-        signal.signal(number, lambda *_: None)
+        # uvicorn ends at these and raises them again, which would end the process before it has tidied up.
+        signal.signal(number, lambda *_: _asked_to_stop.set())
     os.umask(0o077)
     settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _alone(settings.data) as hold_fd:
@@ -154,7 +155,8 @@ def listen(settings: Settings, app: FastAPI) -> None:
         app, log_config=None, access_log=False, server_header=False, ssl_context_factory=factory
     )
     try:
-        uvicorn.Server(config).run(sockets=[listener])
+        if not _asked_to_stop.is_set():
+            uvicorn.Server(config).run(sockets=[listener])
     finally:
         found.unlink(missing_ok=True)
 

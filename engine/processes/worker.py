@@ -25,6 +25,7 @@ from engine.processes.shared import (
 from engine.settings import Settings
 from engine.store.database import Database
 from engine.store.upgrade import check_schema
+from engine.vault.errors import UnsafeKey
 from engine.vault.journal import JournalWriter
 from engine.vault.keys import FileKeys
 from engine.work.running import RunningWorker, register_worker
@@ -79,6 +80,11 @@ def _predecessor(data: Path) -> str | None:
 
 def _own_zone(connection: Connection, settings: Settings, keys: FileKeys) -> None:
     """A zone has one key pair: the first worker makes it, further ones are given it."""
+    if foreign := [zone for zone in keys.private_here() if zone != settings.zone]:
+        raise UnsafeKey(
+            f"{settings.keys} holds the private key of zone {', '.join(foreign)}, and this is a worker of "
+            f"{settings.zone}: it must open nothing else; move that key to the other zone's workers"
+        )
     try:
         get_zone(connection, settings.zone)
     except UnknownZone:

@@ -76,6 +76,10 @@ class FileKeys(PublicKeys):
         self._publish(zone, private.public_key())
         return private.public_key()
 
+    def private_here(self) -> list[str]:
+        """The zones whose private keys lie here."""
+        return sorted(path.stem for path in self._directory.glob("*.key"))
+
     def ensure(self, zone: str) -> X25519PublicKey:
         """The zone's public key; the pair is made if there is none. Raises as `create` and `public` do."""
         if not self._path(zone, "key").exists():

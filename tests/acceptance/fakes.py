@@ -13,6 +13,7 @@ from tests.acceptance.engine import RunningEngine
 
 PATIENCE = 90.0  # seconds
 POLL = 0.1  # seconds
+POLICY, LOCKOUT = "fakes", {"threshold": 4, "window_seconds": 5.0}
 _numbers = itertools.count(1)
 
 
@@ -30,8 +31,17 @@ class Managed:
 
 @dataclass(frozen=True)
 class Fakes:
+    """Made by `among`."""
+
     engine: RunningEngine
     folder: Path
+
+    @classmethod
+    def among(cls, engine: RunningEngine, folder: Path) -> Fakes:
+        """A crash costs logins; nobody waits for half an hour until more are allowed."""
+        made = cls(engine, folder)
+        made.ask("POST", "/policies", {"name": POLICY, "rules": {"lockout": LOCKOUT}})
+        return made
 
     def account(self, behaviour: Behaviour | None = None, **device: Any) -> Managed:
         """Registered, proven and enabled. `device`: more fields, such as its zone."""
@@ -40,7 +50,7 @@ class Fakes:
         target.set("svc", f"first-{number}", behaviour or Behaviour())
         where = {"address": str(target.path), "ports": {"fake": 1}}
         self.ask("POST", "/devices", {"name": f"fake{number}", **where, **device})
-        new = {"name": f"svc@fake{number}", "secret": f"first-{number}"}
+        new = {"name": f"svc@fake{number}", "secret": f"first-{number}", "policy": POLICY}
         credential = int(self.ask("POST", "/credentials", new)["id"])
         enabled = self.ask("POST", f"/credentials/{credential}/enable")["operation"]
         assert self.ended(enabled)["state"] == "succeeded"

@@ -37,7 +37,7 @@ def engine(
     folder: Path, postgres: PostgresServer, broker: Broker, workers: int = 1, **settings: str
 ) -> Iterator[tuple[Cluster, Fakes]]:
     with running(Cluster(folder, postgres, broker, {"default": workers}, **settings)) as cluster:
-        yield cluster, Fakes(cluster.api, folder)
+        yield cluster, Fakes.among(cluster.api, folder)
 
 
 @pytest.fixture(scope="module")
@@ -254,7 +254,7 @@ def test_a_ring_for_another_zone_is_not_answered(
     tmp_path: Path, postgres: PostgresServer, redis: RedisServer
 ) -> None:
     with running(Cluster(tmp_path / "engine", postgres, redis, {"default": 1, "far": 1})) as cluster:
-        fakes = Fakes(cluster.api, tmp_path)
+        fakes = Fakes.among(cluster.api, tmp_path)
         account = fakes.account(zone="far")
         [far] = [worker for worker in cluster.workers if "far" in worker.data.name]
         far.kill()

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.processes.confinement import available, connect_only_to
+from engine.processes.confinement import IPPROTO_MPTCP, MSG_FASTOPEN, available, connect_only_to
 
 Answer = object
 HOST = "127.0.0.1"
@@ -153,6 +153,52 @@ def test_datagrams_so_names_can_be_asked_for_and_unix_sockets_are_unaffected(tmp
 
         assert confined([], speaks)[1] == HOST
         assert datagrams.recv(100) == b"a question"
+
+
+def test_ways_around_the_kernel_s_list_of_ports_are_closed(ports: tuple[int, int]) -> None:
+    place = (HOST, ports[1])
+
+    def tried() -> list[str]:
+        with socket.socket() as plain:
+            fast_open = _ended(lambda: plain.sendto(b"x", MSG_FASTOPEN, place))
+        return [_ended(lambda: _multipath(place)), fast_open]
+
+    _, ends = confined([ports[0]], tried)
+    if available():
+        assert ends == ["EACCES", "EACCES"]
+
+
+def _multipath(place: tuple[str, int]) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, IPPROTO_MPTCP) as multipath:
+        multipath.connect(place)
+
+
+def _ended(attempt: Callable[[], object]) -> str:
+    try:
+        attempt()
+    except OSError as error:
+        return errno.errorcode[error.errno or 0]
+    return "connected"
+
+
+def test_an_allowed_connection_carries_data_both_ways(ports: tuple[int, int]) -> None:
+    with socket.create_server((HOST, 0)) as server:
+        place = server.getsockname()
+
+        def spoken() -> bytes:
+            with socket.create_connection(place, 5) as allowed:
+                allowed.sendmsg([b"a question"])
+                return allowed.recv(100)
+
+        def answer() -> None:
+            taken, _ = server.accept()
+            with taken:
+                taken.sendall(taken.recv(100).upper())
+
+        answering = threading.Thread(target=answer, daemon=True)
+        answering.start()
+        assert confined([place[1]], spoken)[1] == b"A QUESTION"
+        answering.join(10)
 
 
 def test_threads_that_are_there_already_are_not(ports: tuple[int, int]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
@@ -27,7 +28,7 @@ def test_a_password_comes_from_the_first_line_of_its_file(tmp_path: Path, passwo
 
 
 def test_a_password_is_in_no_way_printed(tmp_path: Path, password: Path) -> None:
-    files = {"database_password_file": password, "broker_password_file": password}
+    files: dict[str, Any] = {"database_password_file": password, "broker_password_file": password}
     made = Settings(data=tmp_path, database=DATABASE, broker=BROKER, **files)
     assert "4711" not in f"{made!r} {made} {made.database_url} {made.database_url!r}"
     assert "can%40ry%3A%2F4711@broker.example" in made.broker_url

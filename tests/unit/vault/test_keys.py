@@ -172,3 +172,11 @@ def test_a_pair_whose_private_key_is_mislaid_is_not_replaced(directory: Path) ->
     (directory / "main.key").unlink()
     with pytest.raises(KeyExists):
         keys.create("main")
+
+
+def test_which_zones_can_be_opened_here_is_told(tmp_path: Path) -> None:
+    keys = FileKeys(tmp_path / "keys")
+    assert keys.private_here() == []
+    keys.create("dmz")
+    keys.create("default")
+    assert keys.private_here() == ["default", "dmz"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -76,12 +76,12 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     made = Clock()
-    monkeypatch.setattr(running.time, "monotonic", made)
+    monkeypatch.setattr("engine.work.running.time.monotonic", made)
     return made
 
 
 @pytest.fixture
-def ours(room: Room, clock: Clock) -> Iterator[Ours]:
+def ours(room: Room, clock: Clock) -> Ours:
     return Ours(room, clock)
 
 
