@@ -40,6 +40,7 @@ model: .venv/.installed ## check every interleaving of the change protocol
 faults: .venv/.installed ## kill processes at ten thousand points
 	$(BIN)/python -m tests.faults.kills --rounds 10000
 	$(BIN)/python -m tests.faults.storm --kills 500
+	$(BIN)/python -m tests.faults.outage
 
 bench: .venv/.installed ## measure what it costs
 	$(BIN)/python -m bench

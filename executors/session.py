@@ -7,11 +7,12 @@ template run`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Self
 
 from executors.contract import (
+    Connecting,
     Connection,
     Executor,
     Failure,
@@ -104,7 +105,7 @@ class Session:
 
         def attempt() -> Report:
             transcript = self._transcript_for([login.secret, *([plan.via.secret] if plan.via else [])])
-            found.append(self._executor.prove(self._job.target, login, plan, transcript))
+            found.append(self._executor.prove(self._target(), login, plan, transcript))
             return Report(Outcome.OK)
 
         report = self._typed(attempt)
@@ -172,8 +173,21 @@ class Session:
             if job.login is None:
                 return Report(Outcome.OK)
             self.close()
-            self._connection = self._executor.connect(job.target, job.login, self._transcript)
+            self._connection = self._executor.connect(self._target(), job.login, self._transcript)
         return self._run(Section.STATUS)
+
+    def _target(self) -> Target:
+        """The job's, with what its program says of the connection. Secrets are proven without any program
+        too: a body that does not parse says nothing."""
+        job, program = self._job, self._program
+        if program is None:
+            try:
+                program = self._executor.parse(job.body, job.first_line)
+            except TemplateError:
+                return job.target
+        return (
+            replace(job.target, settings=program.settings) if isinstance(program, Connecting) else job.target
+        )
 
     def _run(self, section: Section) -> Report:
         if self._program is None or self._connection is None:

@@ -10,6 +10,7 @@ from typing import Final
 from pydantic import BaseModel, ConfigDict, Field
 
 from engine.catalog.generator import GeneratorRules
+from engine.catalog.ssh_keys import KeyType
 
 _DAY: Final = 86_400.0
 
@@ -49,11 +50,14 @@ class LockoutBudget(_Data):
 
 
 class PolicyData(_Data):
-    """How strong and how patient. A change takes up to `settle_seconds` to show everywhere on the target; the
-    old secret may still open for `overlap_seconds`.
+    """How strong and how patient. `generator` makes passwords, `ssh_key` says what a new key is.
+
+    A change takes up to `settle_seconds` to show everywhere on the target; the old secret may still open for
+    `overlap_seconds`. Where the engine itself removes the old one, it does so then; 0: after the commit.
     """
 
     generator: GeneratorRules = GeneratorRules()
+    ssh_key: KeyType = "ed25519"
     retry: Retry = Retry()
     lockout: LockoutBudget = LockoutBudget()
     settle_seconds: float = Field(default=0.0, ge=0, le=_DAY, allow_inf_nan=False)

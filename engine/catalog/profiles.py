@@ -171,6 +171,19 @@ def _shipped(name: str, service: str, login: LoginAs, templates: dict[Action, st
     )
 
 
+def _ssh_key(name: str, login: LoginAs) -> Profile:
+    """authorized_keys holds several keys: the old one is removed by an operation of its own."""
+    return Profile(
+        name=name,
+        executor="ssh",
+        service="ssh",
+        templates={Action.CHANGE_SECRET: name, Action.REMOVE_OLD_SECRET: f"{name}-remove-old"},
+        match=Match(kind=CredentialKind.SSH_KEY),
+        login=login,
+        lockout_threshold=_LINUX_THRESHOLD,
+    )
+
+
 SHIPPED: Final = (
     _shipped("linux-own-password", "ssh", LoginAs.SELF, {Action.CHANGE_SECRET: "linux-own-password"}),
     _shipped(
@@ -193,15 +206,9 @@ SHIPPED: Final = (
             Action.DEACTIVATE: "linux-lock-by-sudoer",
         },
     ),
-    # A key logs in and is proven; changing it comes with the templates for authorized_keys.
-    Profile(
-        name="linux-ssh-key",
-        executor="ssh",
-        service="ssh",
-        templates={},
-        match=Match(kind=CredentialKind.SSH_KEY),
-        lockout_threshold=_LINUX_THRESHOLD,
-    ),
+    _ssh_key("linux-ssh-key", LoginAs.SELF),
+    _ssh_key("linux-ssh-key-by-root", LoginAs.ROOT),
+    _ssh_key("linux-ssh-key-by-sudoer", LoginAs.OTHER),
     _shipped("fake-own", "fake", LoginAs.SELF, {Action.CHANGE_SECRET: "fake-own-password"}),
     _shipped("fake-by-admin", "fake", LoginAs.OTHER, {Action.CHANGE_SECRET: "fake-by-admin"}),
 )

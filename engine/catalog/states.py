@@ -13,6 +13,7 @@ class Action(StrEnum):
     CHANGE_SECRET = "change_secret"  # noqa: S105 - the name of an action
     VERIFY = "verify"
     RECONCILE = "reconcile"
+    REMOVE_OLD_SECRET = "remove_old_secret"  # noqa: S105 - the name of an action
     ACTIVATE = "activate"
     DEACTIVATE = "deactivate"
     CREATE_ACCOUNT = "create_account"

@@ -153,4 +153,9 @@ def _cell(name: str, value: Any) -> Text:
         value = ", ".join(f"{name}={inner}" for name, inner in value.items())
     elif isinstance(value, Sequence) and not isinstance(value, str):
         value = ", ".join(str(inner) for inner in value)
-    return Text("".join(char if char.isprintable() or char == "\n" else "�" for char in str(value)))
+    return Text(printable(str(value)))
+
+
+def printable(text: str) -> str:
+    """What comes from elsewhere must neither move the cursor nor be a lone surrogate."""
+    return "".join(char if char.isprintable() or char == "\n" else "�" for char in text)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import click
@@ -10,15 +13,29 @@ import click
 from engine.cli.adhoc import Ended, Given, run, tag_name
 from engine.cli.errors import input_refused
 from engine.cli.exits import Exit
-from engine.cli.frame import EngineGroup, Shared, pass_shared, show_json, show_rows
+from engine.cli.frame import EngineGroup, Shared, pass_shared, printable, show_json, show_rows
 from engine.cli.guard import is_loopback, refuse_managed
 from engine.cli.secrets import STDIN, read_secret
+from engine.cli.template_files import gather
+from engine.templating.header import LEGAL_NAME
 from engine.templating.tags import TAGS
 from executors.contract import Login, Secret, Target, ValueKind
+from executors.language.findings import Status
 
 COLUMNS = ("name", "version", "executor", "action", "source")
 SECRET_TAGS = frozenset(name for name, spec in TAGS.items() if spec.kind is ValueKind.SECRET)
+LINT_COLUMNS = ("status", "executor", "action", "path")
+IMPORT_COLUMNS = ("path", "name", "version", "result", "message")
+MAX_PREFIX = 64  # characters
 STEP_COLUMNS = ("section", "line", "shown", "outcome", "milliseconds")
+
+
+def legal_prefix(_: click.Context, __: click.Parameter, given: str | None) -> str | None:
+    if given is not None and (len(given) > MAX_PREFIX or not LEGAL_NAME.fullmatch(given)):
+        raise click.BadParameter(
+            f"write lower-case words joined by '-', '.' or '/', {MAX_PREFIX} characters at most"
+        )
+    return given
 
 
 @click.group(cls=EngineGroup)
@@ -58,6 +75,60 @@ def show(shared: Shared, name: str) -> None:
     if shared.as_json:
         return show_json(found)
     return click.echo(found["content"])
+
+
+@template.command("lint")
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PATH…")
+@pass_shared
+def lint_(shared: Shared, paths: tuple[Path, ...]) -> None:
+    """What is wrong with templates, or doubtful. Needs no engine; directories are walked.
+
+    Exits with 0 if no file has an error, else with 1. docs/findings.md explains every code.
+    """
+    from engine.templating.linting import lint
+
+    linted = lint(gather(paths))
+    if shared.as_json:
+        show_json([each.as_json() for each in linted])
+    else:
+        _show_findings(each.as_json() for each in linted)
+    if any(each.status is Status.ERROR for each in linted):
+        click.get_current_context().exit(int(Exit.FAILED))
+
+
+def _show_findings(rows: Iterable[Mapping[str, Any]]) -> None:
+    told = list(rows)
+    show_rows(Shared(), told, LINT_COLUMNS)
+    for row in told:
+        for each in row["findings"]:
+            click.echo(f"{printable(row['path'])}:{each['line']}: {each['code']}: {each['message']}")
+
+
+@template.command("import")
+@click.argument("directory", type=click.Path(path_type=Path, file_okay=False, exists=True), metavar="DIR")
+@click.option("--prefix", callback=legal_prefix, metavar="NAME", help="Put NAME/ before each name.")
+@click.option("--dry-run", is_flag=True, help="Show names and findings; needs no engine.")
+@pass_shared
+def import_(shared: Shared, directory: Path, prefix: str | None, dry_run: bool) -> None:
+    """Store a tree EXECUTOR/ACTION/NAME of the field's templates, each under a name made of these three.
+
+    Files with errors are left out and reported; what has not changed since the last import stays as it is.
+    Exits with 3 if the engine refuses one of the files.
+    """
+    from engine.cli.template_import import REFUSED, import_all
+
+    files = dict(gather([directory]))
+    rows = list(import_all(files, prefix, None if dry_run else shared.client()))
+    show_rows(shared, rows, IMPORT_COLUMNS) if shared.as_json else _show_import(rows)
+    if any(row["result"] == REFUSED for row in rows):
+        click.get_current_context().exit(int(Exit.INPUT_REFUSED))
+
+
+def _show_import(rows: list[dict[str, Any]]) -> None:
+    _show_findings(rows)
+    show_rows(Shared(), rows, IMPORT_COLUMNS)
+    counted = Counter(row["result"] for row in rows)
+    click.echo(", ".join(f"{number} {result}" for result, number in sorted(counted.items())) or "no files")
 
 
 def named_values(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:

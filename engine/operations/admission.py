@@ -19,7 +19,13 @@ from engine.vault.refs import CredentialRef
 
 POSTPONED = 30.0  # seconds until an operation that waits for a person's doing is looked at again
 ABANDONED = 10  # claims of one operation whose workers never told an end; then a person must look
-CHANGING = (Action.CHANGE_SECRET, Action.RECONCILE, Action.ACTIVATE, Action.DEACTIVATE)
+CHANGING = (
+    Action.CHANGE_SECRET,
+    Action.RECONCILE,
+    Action.ACTIVATE,
+    Action.DEACTIVATE,
+    Action.REMOVE_OLD_SECRET,
+)
 
 _S = CredentialState
 _MAY_CHANGE = frozenset({_S.MANAGED, _S.CHANGING, _S.IN_DOUBT, _S.UNVERIFIED})
@@ -30,6 +36,7 @@ ADMITTED: Final[Mapping[Action, frozenset[CredentialState]]] = MappingProxyType(
         Action.VERIFY: _MAY_CHANGE | {_S.DRIFTED, _S.INACTIVE, _S.SUSPENDED},
         Action.ACTIVATE: frozenset({_S.INACTIVE, _S.MANAGED, _S.CHANGING}),
         Action.DEACTIVATE: frozenset({_S.MANAGED, _S.INACTIVE, _S.CHANGING}),
+        Action.REMOVE_OLD_SECRET: frozenset({_S.MANAGED, _S.CHANGING, _S.IN_DOUBT}),
     }
 )
 """What is not here is refused. In `changing` and `in_doubt` it waits behind the operation that is at work."""

@@ -76,6 +76,7 @@ class Claim:
     parent: SealedVersion | None  # of a `same` child: what the candidate must be
     prepaid: bool  # the first login is charged already
     identity: str | None  # the account's own id on the target, once known
+    replaced: int | None  # the own version that the current one has replaced
 
     @property
     def logs_in(self) -> int:
@@ -195,6 +196,7 @@ def _claim(
         parent=parent,
         prepaid=connects_first,
         identity=identity,
+        replaced=next((n for n, s in status if s == "previous"), None),
     )
 
 
@@ -477,6 +479,7 @@ _GOALS = {
     Action.VERIFY: Goal.VERIFY,
     Action.ACTIVATE: Goal.ACTIVATE,
     Action.DEACTIVATE: Goal.DEACTIVATE,
+    Action.REMOVE_OLD_SECRET: Goal.ACTIVATE,  # nothing new is sent; then the current secret opens
 }
 
 
@@ -515,7 +518,7 @@ def _facts(
         resends=0 if row.restored else max(0, RESENDS - row.resent),  # then every known version is probed
         regenerations=max(0, REGENERATIONS - row.regenerated),
         replaced=row.regenerated > 0,
-        overlap=plan.overlap_seconds > 0,
+        overlap=plan.overlaps,
         persist=plan.persists,
     )
 

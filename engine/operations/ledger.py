@@ -214,6 +214,7 @@ class Ledger:
             _settle(connection, tried)
             _promote(connection, claim, number, evidence.proof)
             _cascade(connection, claim, number)
+            _remove_old_later(connection, claim)
             details = {"version": number, "proof": evidence.proof or ""}
             _audit(connection, claim, "secret.committed", Outcome.OK, details)
             _settle_credential(connection, claim, CredentialState.MANAGED)
@@ -424,6 +425,28 @@ def _cascade(connection: Connection, claim: Claim, number: int) -> None:
     )
 
 
+def _remove_old_later(connection: Connection, claim: Claim) -> None:
+    """Where the target keeps what was replaced, an operation removes it once the overlap has ended.
+
+    There is one such operation a credential, and the newest change puts it off: its overlap is the last to
+    end.
+    """
+    if not claim.plan.removes_old or (claim.facts.current is None and not claim.facts.history):
+        return
+    due = connection.execute(select(now() + claim.plan.overlap_seconds)).scalar_one()
+    ask = Ask(
+        credential_id=claim.credential.id,
+        action=Action.REMOVE_OLD_SECRET,
+        requester=f"operation:{claim.operation_id}",
+        trigger="secret_replaced",
+        due=due,
+        parent_operation_id=claim.operation_id,
+    )
+    asked = insert_operation(connection, ask)
+    if asked.joined:
+        connection.execute(sql.OPERATION, {"which": asked.operation_id, "due": due})
+
+
 def _end(
     connection: Connection, claim: Claim, state: OperationState, evidence: Evidence, reason: str | None
 ) -> OperationState:
@@ -539,17 +562,19 @@ def _failed(connection: Connection, claim: Claim, close: Close, evidence: Eviden
     elif close.why is not Why.PROVEN_UNUSED:
         _leave(connection, claim)
     if at_login and claim.facts.mode is Mode.RESET:
-        _look_at_login(connection, claim)
+        _look_at(connection, claim, claim.logins["auth"].credential.id)
+    if claim.action is Action.REMOVE_OLD_SECRET and not following.suspend:
+        _look_at(connection, claim, claim.credential.id)
     return _end(connection, claim, OperationState.FAILED, evidence, reason)
 
 
-def _look_at_login(connection: Connection, claim: Claim) -> None:
-    """Whether the account that logs in has really another secret shows its own verification."""
+def _look_at(connection: Connection, claim: Claim, credential_id: int) -> None:
+    """Whether an account has really another secret than ours shows its own verification."""
     ask = Ask(
-        credential_id=claim.logins["auth"].credential.id,
+        credential_id=credential_id,
         action=Action.VERIFY,
         requester=f"operation:{claim.operation_id}",
-        trigger="login_refused",
+        trigger="removal_failed" if credential_id == claim.credential.id else "login_refused",
     )
     insert_operation(connection, ask)
 

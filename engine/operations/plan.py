@@ -69,6 +69,7 @@ class Plan:
     options: Mapping[str, str | int | float | bool]
     template: Template | None
     persists: bool
+    removes_old: bool  # what was replaced stays valid on the target until an operation removes it
     proof: ProofKind
     login_as: LoginAs
     login_id: int
@@ -78,6 +79,11 @@ class Plan:
     settle_seconds: float
     overlap_seconds: float
     policy: PolicyData
+
+    @property
+    def overlaps(self) -> bool:
+        """Whether the target may accept two secrets for a while."""
+        return self.removes_old or self.overlap_seconds > 0
 
 
 _PLANNED = (
@@ -100,7 +106,7 @@ def plan_for(connection: Connection, credential_id: int, action: Action) -> Plan
         )
     row = connection.execute(_PLANNED, {"which": credential_id}).one()
     own = None if row.template is None else newest(connection, row.template)
-    executor = own.executor if own else None
+    executor = load(own.executor).name if own else None  # before the profile: what cannot run needs none
     profile = rules.match(connection, credential_id, action, executor, logins.login_as)
     policy = rules.get_policy(connection, row.policy_id).rules
     if action in SECRETS_MADE:
@@ -119,6 +125,7 @@ def plan_for(connection: Connection, credential_id: int, action: Action) -> Plan
         options=profile.options,
         template=template,
         persists=template is not None and _checked(template, logins),
+        removes_old=Action.REMOVE_OLD_SECRET in profile.templates,
         proof=profile.proof,
         login_as=logins.login_as,
         login_id=logins.login_id,

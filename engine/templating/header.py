@@ -20,7 +20,7 @@ MAX_BYTES: Final = 256 * 1024
 MAX_WORDS: Final = 500  # characters of one value in the header
 REQUIRED: Final = ("name", "executor", "action", "version", "summary", "tags")
 OPTIONAL: Final = ("platform", "login", "proof")
-_NAME: Final = re.compile(r"[a-z0-9]+(?:[-./][a-z0-9]+)*")
+LEGAL_NAME: Final = re.compile(r"[a-z0-9]+(?:[-./][a-z0-9]+)*")
 _EXECUTOR: Final = re.compile(r"[a-z][a-z0-9_]*")
 _VERSION: Final = re.compile(r"[1-9][0-9]{0,8}")
 _TAG_NAME: Final = re.compile(r"[A-Za-z0-9_]{1,64}")
@@ -113,7 +113,7 @@ def _native(lines: list[str], digest: str, path_hint: str) -> TemplateFile:
         raise TemplateError(end + 1, f"{path_hint} has a header and no body")
     header = _Header(_entries("\n".join(lines[1:end])))
     return TemplateFile(
-        name=header.matching("name", _NAME, "lower-case words joined by '-', '.' or '/'"),
+        name=header.matching("name", LEGAL_NAME, "lower-case words joined by '-', '.' or '/'"),
         executor=header.matching("executor", _EXECUTOR, "one lower-case word"),
         action=header.one_of("action", Action),
         body=body,

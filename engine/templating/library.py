@@ -9,7 +9,10 @@ from typing import Final
 
 from engine.templating.header import TemplateFile, parse_file
 from engine.templating.tags import TAGS, known_tag
-from executors.contract import Executor, Program, TemplateError, ValueKind, parse_text, tags_of
+from executors.contract import Executor, Program, TemplateError, ValueKind, parse_text
+from executors.contract import tags_of as names_in
+from executors.language.tags import KNOWN
+from executors.registry import load
 
 SUFFIX: Final = ".template"
 
@@ -52,10 +55,18 @@ def load_and_check(file: TemplateFile, executor: Executor) -> Program:
     return program
 
 
+def tags_of(file: TemplateFile) -> frozenset[str]:
+    """What the file declares; without header, what its body uses. May raise what loading it does."""
+    if file.tags is not None:
+        return frozenset(file.tags)
+    return load(file.executor).parse(file.body, file.first_line_of_body).tags
+
+
 def _check_known(file: TemplateFile, used: frozenset[str]) -> None:
     for name in sorted(used | frozenset(file.tags or ())):
         if known_tag(name) is None:
-            raise TemplateError(_line_of(file, name), f"there is no tag [#{name}#]; known: {', '.join(TAGS)}")
+            wrong = "this release has no value for" if name in KNOWN else "there is no tag"
+            raise TemplateError(_line_of(file, name), f"{wrong} [#{name}#]; known: {', '.join(TAGS)}")
 
 
 def _check_declared(file: TemplateFile, used: frozenset[str], declared: Mapping[str, ValueKind]) -> None:
@@ -76,6 +87,6 @@ def _check_declared(file: TemplateFile, used: frozenset[str], declared: Mapping[
 def _line_of(file: TemplateFile, name: str) -> int:
     """The first line of the file whose text holds the tag; 0 if only the header does."""
     for number, line in enumerate(file.body.split("\n"), file.first_line_of_body):
-        if name in tags_of(parse_text(line)):
+        if name in names_in(parse_text(line)):
             return number
     return 0

@@ -20,6 +20,7 @@ from engine.templating.library import walk
 from engine.templating.models import template
 
 SHIPPED: Final = "shipped"
+IMPORTED: Final = "imported"
 
 
 class UnknownTemplate(KeyturnError):
@@ -77,15 +78,19 @@ def sync(
     """
     given = shipped_contents() if contents is None else contents
     current = {(file := parse_file(data, path)).name: (file, data.decode()) for path, data in given}
-    changed = [name for name, (file, text) in current.items() if _put(connection, file, text)]
+    changed = [
+        name
+        for name, (file, text) in current.items()
+        if put(connection, file, text, source=SHIPPED, author="keyturn")
+    ]
     changed += _retire_others(connection, {file.name: file.sha256 for file, _ in current.values()})
     for name in sorted(set(changed)):
         audit.write(connection, actor=actor, action="template.sync", object=f"template {name}")
     return sorted(set(changed))
 
 
-def _put(connection: Connection, file: TemplateFile, text: str) -> bool:
-    """Whether this content was not in use before."""
+def put(connection: Connection, file: TemplateFile, text: str, *, source: str, author: str) -> bool:
+    """Have this content in use. Whether it was not so before."""
     here = (template.c.name == file.name) & (template.c.sha256 == file.sha256)
     again = update(template).where(here, template.c.retired.is_(True)).values(retired=False)
     if connection.execute(again).rowcount:
@@ -97,9 +102,9 @@ def _put(connection: Connection, file: TemplateFile, text: str) -> bool:
         "sha256": file.sha256,
         "executor": file.executor,
         "action": file.action,
-        "source": SHIPPED,
+        "source": source,
         "content": text,
-        "author": "keyturn",
+        "author": author,
         "retired": False,
         "created": now(),
     }
@@ -115,6 +120,12 @@ def _retire_others(connection: Connection, in_use: dict[str, str]) -> list[str]:
     for row in gone:
         connection.execute(update(template).where(template.c.id == row.id).values(retired=True))
     return [row.name for row in gone]
+
+
+def retire_others_of(connection: Connection, name: str, sha256: str) -> None:
+    """Of a template's versions leave the one of that content in use."""
+    others = (template.c.name == name) & (template.c.sha256 != sha256)
+    connection.execute(update(template).where(others, template.c.retired.is_(False)).values(retired=True))
 
 
 _NEWEST = (

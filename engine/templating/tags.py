@@ -9,6 +9,7 @@ from typing import Final
 from engine.templating.errors import UnresolvableTag
 from engine.templating.values import check
 from executors.contract import Secret, Value, ValueKind, Values
+from executors.language.tags import ALIASES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,6 +19,9 @@ class TagFacts:
     username: str | None = None
     current_password: Secret | None = None
     new_password: Secret | None = None
+    current_public_key: str | None = None
+    new_public_key: str | None = None
+    old_public_keys: str | None = None
     auth_user: str | None = None
     auth_password: Secret | None = None
     auth_domain: str | None = None
@@ -65,6 +69,18 @@ TAGS: Final = {
             lambda facts: facts.new_password, "this action sets none; use the tag in change templates only",
         ),
         TagSpec(
+            "CURRENT_PUBLIC_KEY", _K.TEXT, "public half of the SSH key now in force: `TYPE BLOB COMMENT`",
+            lambda facts: facts.current_public_key, "the current secret is no SSH key; set one",
+        ),
+        TagSpec(
+            "NEW_PUBLIC_KEY", _K.TEXT, "public half of the SSH key that is set: `TYPE BLOB COMMENT`",
+            lambda facts: facts.new_public_key, "this action sets no SSH key; only change templates do",
+        ),
+        TagSpec(
+            "OLD_PUBLIC_KEYS", _K.TEXT, "BLOBs of SSH keys that are or will be replaced, newest first",
+            lambda facts: facts.old_public_keys, "nothing is known of earlier SSH keys",
+        ),
+        TagSpec(
             "AUTH_USER", _K.USERNAME, "user name of the credential that logs in",
             lambda facts: facts.auth_user, _NO_AUTH,
         ),
@@ -106,11 +122,6 @@ TAGS: Final = {
         ),
     )
 }  # fmt: skip
-
-ALIASES: Final = {
-    "COE_SENHA": "AUTH_PASSWORD",  # the field's templates, wherever the login's password is asked for
-    "PASSWORD": "CURRENT_PASSWORD",
-}
 
 
 def known_tag(name: str) -> TagSpec | None:

@@ -9,6 +9,7 @@ import logging
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 
+from engine.catalog.states import Action, CredentialKind
 from engine.operations.claims import Claim, boottime
 from engine.operations.errors import LeaseLost, NotClaimed, NumberTaken
 from engine.operations.ledger import Evidence, Ledger, Tried
@@ -33,6 +34,8 @@ log = logging.getLogger(__name__)
 
 LONGEST_SETTLE = 60.0  # seconds that a claim waits by itself before the first probe
 LONGEST_BATCH = 50  # operations that go over one connection; all their secrets stay hidden in its transcripts
+
+OLD_OPENS = "the secret that was replaced still opens the account; see where else the target accepts it"
 
 Observer = Callable[[str], None]
 """Called with the name of each point before and after a write or an effect; tests kill the process there."""
@@ -160,6 +163,7 @@ class _Run:
         self._outcome = Outcome.OK
         self._message = ""
         self._proof: str | None = None
+        self._old_opens = False  # after a removal, what was replaced
         self._steps: list[Report] = []
         self._transcripts: list[str] = []
         self._end: OperationState | None = None
@@ -403,25 +407,53 @@ class _Run:
             return p.Probed(version, p.Verdict.UNKNOWN)
         verdict = self._verdict(proof)
         own = self._claim.credential.account_id
-        self._ended({own}, {p.Verdict.OPENS: True, p.Verdict.REFUSED: False}.get(verdict))
+        opened = {p.Verdict.OPENS: True, p.Verdict.REFUSED: self._old_opens}
+        self._ended({own}, opened.get(verdict))
         self._ended(self._claim.proving - {own}, None if verdict is p.Verdict.UNKNOWN else True)
         if verdict is p.Verdict.OPENS:
             self._proof = "restricted" if proof.verdict is Verdict.RESTRICTED else proof.kind.value
         elif verdict is p.Verdict.UNKNOWN:
             self._outcome, self._message = Outcome.UNREACHABLE, proof.detail
+        elif self._outcome is Outcome.OK and self._old_opens:
+            self._outcome, self._message = Outcome.UNKNOWN, OLD_OPENS
         elif self._outcome is Outcome.OK:
             self._outcome, self._message = Outcome.BAD_LOGIN, proof.detail
         return p.Probed(version, verdict)
 
     def _verdict(self, proof: Proof) -> p.Verdict:
         """*Right but restricted* means that the secret is in force, and after a deactivation that it
-        worked."""
+        worked. A removal has not worked where the old secret still opens."""
         if proof.verdict is Verdict.RESTRICTED and self._claim.facts.goal is p.Goal.DEACTIVATE:
+            return p.Verdict.REFUSED
+        if self._old_opens:
             return p.Verdict.REFUSED
         return _VERDICTS[proof.verdict]
 
     def _try(self, version: int) -> Proof | None:
-        """None: the child ended before it answered."""
+        """None: the child ended before it answered.
+
+        After a removal the secret that was replaced is tried first and must be refused: the current one,
+        which opens, then ends the count of refusals where a target has one. Both are one try of the budget.
+        """
+        old = self._claim.replaced
+        if (
+            self._claim.action is not Action.REMOVE_OLD_SECRET
+            or old is None
+            or not self._differs(old, version)
+        ):
+            return self._prove(version)
+        proof = self._prove(old)
+        self._old_opens = proof is not None and _VERDICTS[proof.verdict] is p.Verdict.OPENS
+        return self._prove(version) if proof is not None and proof.verdict is Verdict.REFUSED else proof
+
+    def _differs(self, old: int, current: int) -> bool:
+        """Whether a refusal of `old` would say something: one key may be written in two ways, and what is no
+        key opens nothing."""
+        if self._claim.credential.kind == CredentialKind.SSH_KEY:
+            return self._secrets.public(old) not in (None, self._secrets.public(current))
+        return self._secrets.own(old) != self._secrets.own(current)
+
+    def _prove(self, version: int) -> Proof | None:
         secret = self._secrets.own(version)
         plan = proof_plan(self._claim, self._secrets)
         try:

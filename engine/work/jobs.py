@@ -3,16 +3,24 @@ target."""
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
+from typing import Final
 
+from engine.catalog.ssh_keys import public_key
+from engine.catalog.states import Action, CredentialKind
 from engine.operations.claims import Claim, DeviceRef
 from engine.templating.header import TemplateFile, parse_file
+from engine.templating.library import tags_of
 from engine.templating.tags import TagFacts, resolve
+from engine.templating.values import MAX_TEXT
 from engine.vault.keys import ZoneKeys
 from engine.vault.refs import SealedVersion
 from engine.vault.sealing import open_sealed
 from executors.contract import Hop, Login, ProofKind, ProofPlan, Secret, SecretKind, Target, Values
 from executors.session import Job
+
+NOT_IN_A_COMMENT: Final = re.compile(r"[^A-Za-z0-9@._/-]")  # a comment stands in files that programs read
 
 
 class Secrets:
@@ -23,6 +31,7 @@ class Secrets:
         self._keys = keys
         self._own: dict[int, Secret] = {}
         self._others: dict[str, Secret] = {}
+        self._public: dict[int, str | None] = {}
 
     def own(self, number: int) -> Secret:
         if number not in self._own:
@@ -32,6 +41,18 @@ class Secrets:
     def remember(self, number: int, secret: Secret) -> None:
         """The candidate that this claim has just made."""
         self._own[number] = secret
+
+    def public(self, number: int | None) -> str | None:
+        """The public half of an own version, `TYPE BLOB`. What is opened for that alone goes nowhere else.
+
+        None: there is no such version, or it is no SSH key that can be read.
+        """
+        if number is None or self._claim.credential.kind != CredentialKind.SSH_KEY:
+            return None
+        if number not in self._public:
+            opened = self._own.get(number)
+            self._public[number] = public_key(opened or self._open(self._claim.versions[number]))
+        return self._public[number]
 
     def of(self, role: str) -> Secret | None:
         """The secret of the credential that logs in as `role`; None if no such one is named or it has no
@@ -63,7 +84,7 @@ def job_for(claim: Claim, secrets: Secrets, login: int | None, candidate: int | 
     Raises TemplateError, UnresolvableTag, BadValue.
     """
     template = claim.plan.template
-    file = parsed(template.content, template.name) if template else None
+    file = parsed(template.content, template.name, template.executor, template.action) if template else None
     return Job(
         executor=claim.plan.executor,
         body=file.body if file else "",
@@ -83,8 +104,8 @@ def probing_job(claim: Claim, secrets: Secrets, deadline: float) -> Job:
 
 
 @lru_cache(maxsize=256)
-def parsed(content: str, name: str) -> TemplateFile:
-    return parse_file(content, name)
+def parsed(content: str, name: str, executor: str, action: Action) -> TemplateFile:
+    return parse_file(content, name, executor=executor, action=action)
 
 
 def target_of(claim: Claim, secrets: Secrets) -> Target:
@@ -129,11 +150,11 @@ def proof_plan(claim: Claim, secrets: Secrets) -> ProofPlan:
 def _values(
     claim: Claim, secrets: Secrets, login: int | None, candidate: int | None, file: TemplateFile | None
 ) -> Values:
-    """Only what the template declares; a secret that it does not name never leaves this process."""
-    if file is None or file.tags is None:
+    """Only what the template uses; a secret that it does not name never leaves this process."""
+    if file is None:
         return {}
     auth, become = claim.logins.get("auth"), claim.logins.get("become")
-    wanted = frozenset(file.tags)
+    wanted = tags_of(file)
     current = login if login is not None else claim.facts.current
     facts = TagFacts(
         username=claim.credential.username,
@@ -146,6 +167,11 @@ def _values(
         auth_domain=auth.credential.domain if auth else None,
         become_user=become.credential.username if become else None,
         become_password=secrets.of("become") if "BECOME_PASSWORD" in wanted else None,
+        current_public_key=_commented(claim, secrets, current) if "CURRENT_PUBLIC_KEY" in wanted else None,
+        new_public_key=_commented(claim, secrets, candidate) if "NEW_PUBLIC_KEY" in wanted else None,
+        old_public_keys=_replaced(claim, secrets, candidate or current)
+        if "OLD_PUBLIC_KEYS" in wanted
+        else None,
         ip=claim.device.address,
         hostname=claim.device.name,
         port=claim.plan.port,
@@ -153,3 +179,24 @@ def _values(
         add_info=claim.credential.additional or None,
     )
     return resolve(wanted, facts)
+
+
+def _commented(claim: Claim, secrets: Secrets, number: int | None) -> str | None:
+    """With a comment that says whose it is; programs find a key by its blob alone."""
+    public = secrets.public(number)
+    name = NOT_IN_A_COMMENT.sub("_", claim.credential.name)
+    return public and f"{public} keyturn:{name}:{number}"
+
+
+def _replaced(claim: Claim, secrets: Secrets, in_force: int | None) -> str:
+    """The blobs of all own versions but the one in force, or about to be: as many as a value can hold."""
+    kept, text = secrets.public(in_force), ""
+    for number in (claim.facts.current, *claim.facts.history):
+        public = secrets.public(number)
+        if public is None or public == kept:
+            continue
+        longer = f"{text} {public.split()[1]}".lstrip()
+        if len(longer) > MAX_TEXT:
+            break
+        text = longer
+    return text

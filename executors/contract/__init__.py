@@ -7,6 +7,7 @@ from executors.contract.encoders import one_line, shell_word
 from executors.contract.executor import (
     CONTRACT_VERSION,
     Capabilities,
+    Connecting,
     Connection,
     Executor,
     Program,
@@ -48,6 +49,7 @@ __all__ = [
     "CONTRACT_VERSION",
     "MASK",
     "Capabilities",
+    "Connecting",
     "Connection",
     "Encoder",
     "Executor",

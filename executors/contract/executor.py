@@ -8,7 +8,7 @@ operations: the order in which the verbs are called is `engine.rotation`'s, the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
@@ -54,6 +54,15 @@ class Program(Protocol):
     def describe(self, values: Values) -> Sequence[str]:
         """The lines that a dry run shows, secrets masked. Raises TemplateError if a value cannot stand where
         it is used."""
+
+
+@runtime_checkable
+class Connecting(Protocol):
+    """A program that says something of the connection that it wants: whoever connects, or proves, for it puts
+    this into the target's settings."""
+
+    @property
+    def settings(self) -> Mapping[str, str]: ...
 
 
 class Connection(Protocol):

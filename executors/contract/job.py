@@ -28,7 +28,10 @@ class Login:
 @dataclass(frozen=True, slots=True)
 class Target:
     """Where to connect. `host_keys` are the pinned ones ("ssh-ed25519 AAAA…"); none pinned means none
-    trusted."""
+    trusted.
+
+    `settings` is what a program says of the connection that it wants (`Connecting`), by its executor's names.
+    """
 
     device: str
     address: str
@@ -38,6 +41,10 @@ class Target:
     connect_timeout: float = 10.0  # seconds
     read_timeout: float = 20.0  # seconds without a byte
     jump: Hop | None = None
+    cleartext: bool = (
+        False  # a person decided that this device's secrets may be sent where others can read them
+    )
+    settings: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

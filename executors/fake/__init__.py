@@ -6,6 +6,7 @@ first belong to change):
 
     check-status                 reads whether the account of [#USERNAME#] is active
     set [#NEW_PASSWORD#]         changes its secret, as the account itself or as an administrator
+    forget                       lets nothing but the newest secret open the account any more
     save                         saves the target's configuration
 """
 
@@ -134,9 +135,9 @@ def _section(text: str, number: int) -> Section:
 
 def _line(text: str, number: int, section: Section) -> Line:
     directive, _, argument = text.partition(" ")
-    needs_argument = {"set": True, "check-status": False, "save": False}.get(directive)
+    needs_argument = {"set": True, "check-status": False, "forget": False, "save": False}.get(directive)
     if needs_argument is None:
-        raise TemplateError(number, "unknown directive; there are set, check-status and save")
+        raise TemplateError(number, "unknown directive; there are set, check-status, forget and save")
     if needs_argument != bool(argument.strip()):
         raise TemplateError(
             number, f"{directive} takes {'one argument' if needs_argument else 'no argument'}"
@@ -187,6 +188,9 @@ class FakeConnection:
             match line.directive:
                 case "set":
                     return self._set(account, rendered)
+                case "forget":
+                    self._target.forget(account)
+                    return Outcome.OK, ""
                 case "save":
                     return _saved(self._target.save(account))
                 case _:
@@ -234,7 +238,7 @@ class FakeExecutor:
     name = "fake"
     contract_version = CONTRACT_VERSION
     capabilities = Capabilities(
-        actions=frozenset({"change_secret", "verify", "reconcile", "run_task"}),
+        actions=frozenset({"change_secret", "remove_old_secret", "verify", "reconcile", "run_task"}),
         proofs=frozenset(ProofKind),
         secret_kinds=frozenset(SecretKind),
     )

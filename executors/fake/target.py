@@ -244,6 +244,13 @@ class FakeTarget:
                 _replace(db, account, password, now, behaviour)
             return judgement
 
+    def forget(self, account: str) -> None:
+        """End the overlap: nothing but the newest secret opens the account from now on."""
+        with self._writing() as db:
+            if self._behaviour(db, account).reply.applies:
+                past = "UPDATE password SET opens_until = ? WHERE account = ? AND opens_until > ?"
+                db.execute(past, (_now(db), account, _now(db)))
+
     def save(self, account: str) -> bool:
         with self._writing() as db:
             if self._behaviour(db, account).save_fails:

@@ -11,6 +11,7 @@ from executors.contract import Literal, Tag, Text
 from executors.contract.parts import TAG
 from executors.language import browser, curl, esxi, selenium, sql, tcl, windows, x3270
 from executors.language.dialect import TERMINALS, Dialect
+from executors.language.encoders import ENCODERS
 from executors.language.findings import Finding, finding
 from executors.language.patterns import Pattern, Regex, Wildcard
 from executors.language.source import Line
@@ -49,7 +50,7 @@ def check(
 ) -> list[Finding]:
     """Findings beyond those that parsing made. `name` is the file's, "" if it has none."""
     every = tuple(walk(steps))
-    found = list(_tags(lines))
+    found = [*_tags(lines), *_unknown_tags(every)]
     found += _usage(dialect, action, steps, every)
     found += [each for typed in command_lines(steps) for each in _command(typed)]
     found += _fixed_names(steps, every, action)
@@ -75,8 +76,16 @@ def _tags(lines: Iterable[Line]) -> Iterator[Finding]:
                 yield finding("ambiguous-tag", line.number)
             elif name in ALIASES:
                 yield finding("tag-alias", line.number, f"{name} is {ALIASES[name]}")
-            elif name not in KNOWN:
-                yield finding("unknown-tag", line.number, name[:64])
+
+
+def _unknown_tags(every: Iterable[Step]) -> Iterator[Finding]:
+    for step in every:
+        for name in sorted(names_in(step.texts) - KNOWN):
+            yield finding("unknown-tag", step.line, name[:64])
+        for text in step.texts:
+            for part in text:
+                if isinstance(part, Tag) and part.encoder is not None and part.encoder not in ENCODERS:
+                    yield finding("unknown-encoder", step.line, part.encoder[:64])
 
 
 # The outcome
@@ -119,7 +128,7 @@ def _tells(step: Step) -> bool:
     return pattern is not None and not _is_prompt(pattern) and not _cannot_fail(pattern)
 
 
-PROMPT_END = re.compile(r"[#>$%:?)\]~»]\s*\Z")
+PROMPT_END = re.compile(r"[#>$%:?)~»]\s*\Z")
 
 
 def _is_prompt(pattern: Pattern) -> bool:

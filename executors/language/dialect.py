@@ -88,8 +88,8 @@ def dialect_of(lines: Sequence[Line], executor: str) -> tuple[Dialect, bool]:
 
 def _by_content(saying: Sequence[str], own: Dialect) -> Dialect | None:
     """What the content speaks for, if it does so clearly: a sure line, or most lines' words."""
-    if own is Dialect.TK and saying and SURE[Dialect.TK].match(saying[0]):
-        return own
+    if saying and SURE[Dialect.TK].match(saying[0]):
+        return Dialect.TK
     if own in (Dialect.WINRM, Dialect.RPC, Dialect.ESXI, Dialect.SQL, Dialect.SELENIUM):
         return _of_free_form(saying, own)
     words = Counter(dialect for text in saying for dialect in _spoken_for(text))

@@ -78,6 +78,20 @@ FILE, LEXING, LANGUAGE, PATTERNS, OUTCOME, SECRETS, DANGER, TIMES, PLACE = (
 ALL: Final = (
     # The file
     Rule(
+        "unreadable",
+        E,
+        FILE,
+        "the file cannot be read",
+        "Give whoever runs this the right to read it; it must be a plain file.",
+    ),
+    Rule(
+        "does-not-load",
+        E,
+        FILE,
+        "a template with a header must be right as it stands",
+        "Correct what the message names.",
+    ),
+    Rule(
         "empty",
         E,
         FILE,
@@ -227,6 +241,13 @@ ALL: Final = (
         LANGUAGE,
         "there is no such tag, so the operation would stop before it connects",
         "Correct the name of the tag.",
+    ),
+    Rule(
+        "unknown-encoder",
+        E,
+        LANGUAGE,
+        "the tag names an encoder that there is not",
+        "Write line, sh, raw or none: [#NAME#].",
     ),
     Rule(
         "tag-alias",

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import Final
+from itertools import pairwise, takewhile
 
-from executors.contract import COMMON_ENCODERS, Section, TemplateError, Text, Values, join
+from executors.contract import Section, TemplateError, Text, Values, join
 from executors.contract.parts import TAG
 from executors.language import (
     ansible,
@@ -26,15 +25,15 @@ from executors.language import (
     x3270,
 )
 from executors.language.dialect import Dialect, dialect_of
+from executors.language.encoders import ENCODERS
 from executors.language.findings import Finding, Status, finding, status_of
 from executors.language.source import Line, read
-from executors.language.steps import Step, walk
+from executors.language.steps import Option, SetNewLine, SetTimeout, Step, walk
 from executors.language.tags import has_secret, names_in
 from executors.language.terminal import SectionMark
 from executors.language.tree import action_named, executor_named
 
-ENCODERS: Final = {**COMMON_ENCODERS, **sql.ENCODERS, **ldap.ENCODERS}
-"""Every encoder that a tag of some dialect may have; the default at a terminal is `line`."""
+SETTINGS = (Option, SetNewLine, SetTimeout)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,19 +75,26 @@ class Parsed:
         return self.dialect is Dialect.TELNET and telnet.logs_in_itself(self.steps)
 
     def section(self, section: Section) -> tuple[Step, ...]:
-        """The steps of a section; what stands before the first mark is `change`."""
+        """The steps of a section; what stands before the first mark is `change`, its settings are for all."""
+        found = self._own_steps(section)
+        if not found or section is Section.CHANGE:
+            return found
+        return (*(step for step in self._before_marks() if isinstance(step, SETTINGS)), *found)
+
+    def has(self, section: Section) -> bool:
+        return bool(self._own_steps(section))
+
+    def _before_marks(self) -> tuple[Step, ...]:
+        return tuple(takewhile(lambda step: not isinstance(step, SectionMark), self.steps))
+
+    def _own_steps(self, section: Section) -> tuple[Step, ...]:
+        found = list(self._before_marks()) if section is Section.CHANGE else []
         marks = [place for place, step in enumerate(self.steps) if isinstance(step, SectionMark)]
-        found: list[Step] = (
-            list(self.steps[: marks[0] if marks else None]) if section is Section.CHANGE else []
-        )
         for start, end in pairwise((*marks, len(self.steps))):
             mark = self.steps[start]
             if isinstance(mark, SectionMark) and mark.section is section:
                 found += self.steps[start + 1 : end]
         return tuple(found)
-
-    def has(self, section: Section) -> bool:
-        return bool(self.section(section))
 
     def describe(self, values: Values) -> Sequence[str]:
         """The steps for people, secrets masked. Raises TemplateError for a value that does not fit."""

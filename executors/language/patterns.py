@@ -47,9 +47,10 @@ class Wildcard:
         return self.pieces
 
     def compiled(self, values: Values) -> Pieces:
-        return Pieces(
-            tuple(piece for text in self.pieces if (piece := _value(text, values))), bool(self.pieces)
-        )
+        texts = tuple(piece for text in self.pieces if (piece := _value(text, values)))
+        if any(self.pieces) and not texts:
+            raise TemplateError(0, "the text to look for is empty")
+        return Pieces(texts, may_be_empty=bool(self.pieces))
 
 
 @dataclass(frozen=True, slots=True)

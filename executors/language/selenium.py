@@ -41,8 +41,8 @@ ATTRIBUTES: Final = names("""
     """)
 NODES: Final = (
     ast.Module, ast.Expr, ast.Assign, ast.Assert, ast.If, ast.Pass, ast.Call, ast.keyword, ast.Attribute,
-    ast.Name, ast.Constant, ast.Compare, ast.BoolOp, ast.BinOp, ast.Add, ast.UnaryOp, ast.Subscript, ast.Slice,
-    ast.Tuple, ast.List, ast.Load, ast.Store, ast.cmpop, ast.boolop, ast.unaryop,
+    ast.Name, ast.Constant, ast.Compare, ast.BoolOp, ast.BinOp, ast.Add, ast.UnaryOp, ast.Subscript,
+    ast.Slice, ast.Tuple, ast.List, ast.Load, ast.Store, ast.cmpop, ast.boolop, ast.unaryop,
 )  # fmt: skip
 DEEPEST: Final = 40
 IMPORT = re.compile(r"[ \t]*(?:from[ \t]+selenium[\w. ]*[ \t]+import|import[ \t]+(?:time|pytest|json))\b")

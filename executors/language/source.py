@@ -62,6 +62,11 @@ def read(body: str | bytes, first_line: int, notes: list[Finding]) -> tuple[Line
     return lines
 
 
+def text_of(body: bytes) -> str:
+    """The text that `read` sees in a file, for whoever keeps it: no byte order mark, no NUL, any encoding."""
+    return _cleaned(_decoded(body, []), 1, [])
+
+
 def _decoded(body: str | bytes, notes: list[Finding]) -> str:
     if isinstance(body, str):
         return body
@@ -73,7 +78,7 @@ def _decoded(body: str | bytes, notes: list[Finding]) -> str:
         return body.decode("utf-8")
     except UnicodeDecodeError as error:
         notes.append(finding("not-utf8", body.count(b"\n", 0, error.start) + 1))
-        return body.decode("latin-1")
+        return body.removeprefix(codecs.BOM_UTF8).decode("latin-1")
 
 
 def _cleaned(text: str, first_line: int, notes: list[Finding]) -> str:

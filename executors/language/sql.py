@@ -116,7 +116,7 @@ def _statements(lines: Sequence[Line], *, backslash: bool) -> Iterator[tuple[int
     current, begun, quote = "", 0, ""
     for line in lines:
         stripped = line.text.strip()
-        if not quote and (not stripped or stripped.startswith(("#", "--"))):
+        if line.is_comment or (not quote and (not stripped or stripped.startswith("--"))):
             continue
         if not quote and stripped.upper() in ("GO", "/"):  # batch separators of sqlcmd and SQL*Plus
             if current.strip():

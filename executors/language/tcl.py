@@ -414,7 +414,12 @@ def _units(word: Word) -> Iterator[Literal | Tag | str]:
         text, at = part.text, 0
         while at < len(text):
             escaped = ESCAPED.match(text, at)
-            if escaped:
+            if escaped and escaped[0] == "\\\\" and word.kind is Kind.QUOTED and at + 2 < len(text):
+                # What Tcl leaves of two backslashes escapes the next character for the glob.
+                following = ESCAPED.match(text, at + 2)
+                yield Literal(_character(following) if following else text[at + 2])
+                at = following.end() if following else at + 3
+            elif escaped:
                 yield Literal(escaped[0][1:] if word.kind is Kind.BRACED else _character(escaped))
                 at = escaped.end()
             elif text[at] in "*?":

@@ -46,7 +46,7 @@ ACTIONS: Final[Mapping[str, str]] = {
     "delete group": "delete_group",
     "enable credential": "activate",
     "disable credential": "deactivate",
-    "secret management automation": "publish_secret",
+    "secret management automation": "push_secret",
 }
 """The engine's name of the action by the folder's name in lower case."""
 
@@ -74,6 +74,11 @@ def place_of(path: PurePath) -> Place:
     if executor is None or action is None:
         found.append(finding("unknown-folder", 0))
     return Place(executor, action, name, tuple(found))
+
+
+def is_template(path: PurePath) -> bool:
+    """Whether a file of a tree is one: it lies in an action's folder in an executor's. READMEs do not."""
+    return "unknown-folder" not in {each.code for each in place_of(path).findings} and path.name[:1] != "."
 
 
 def executor_named(folder: str) -> str | None:

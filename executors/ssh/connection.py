@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 import time
 from types import TracebackType
 from typing import Self
@@ -27,6 +26,9 @@ from executors.ssh.dialogue import Ended, converse
 from executors.ssh.login import log_in, prepare
 from executors.ssh.path import Path, reach
 from executors.ssh.program import Script, SshProgram, Way
+from executors.ssh.shell import BoundedEvent, open_shell
+from executors.terminal.connection import TerminalConnection, timed
+from executors.terminal.program import FieldProgram
 
 CHUNK = 32768  # bytes
 LOCALE = "env LC_ALL=C "  # what programs say is matched, so never translated; env(1) serves every login shell
@@ -39,6 +41,7 @@ class SshConnection:
         self._target = target
         self._path = path
         self._transcript = transcript
+        self._shell: TerminalConnection | None = None
 
     def run(self, program: Program, section: Section, values: Values) -> Report:
         """Run one section once, stopping at the first command that does not end well.
@@ -46,6 +49,8 @@ class SshConnection:
         Raises Failure for a broken connection, and TemplateError, before anything is sent, for a value that
         does not fit.
         """
+        if isinstance(program, FieldProgram):
+            return self._on_shell(program, section, values)
         if not isinstance(program, SshProgram) or not program.has(section):
             raise TemplateError(0, f"it has no section [{section}] for ssh")
         facts: dict[str, str] = {}
@@ -60,6 +65,12 @@ class SshConnection:
                 return Report(ended.outcome, ended.message, facts, tuple(steps))
         return Report(Outcome.OK, facts=facts, steps=tuple(steps))
 
+    def _on_shell(self, program: FieldProgram, section: Section, values: Values) -> Report:
+        if self._shell is None:
+            shell = open_shell(self._target, self._path.transport)
+            self._shell = TerminalConnection(shell, self._transcript, shell.close)
+        return self._shell.run(program, section, values)
+
     def perform(self, script: Script) -> Ended:
         """One command from its start to its end. Raises Failure for a broken connection."""
         self._transcript.sent(script.shown)
@@ -71,11 +82,14 @@ class SshConnection:
             stream.close()
 
     def at_rest(self) -> bool:
-        """Each command had a channel of its own, which is closed; the login itself has no state."""
-        return self._path.transport.is_active()
+        """Each command had a channel of its own, which is closed; the login itself has no state, but a shell
+        that a script has used does."""
+        return self._shell is None and self._path.transport.is_active()
 
     def close(self) -> None:
         """Close politely; never raises for a connection that is already gone."""
+        if self._shell is not None:
+            self._shell.close()
         self._path.close()
 
     def __enter__(self) -> Self:
@@ -90,7 +104,7 @@ class SshConnection:
         transport = self._path.transport
         try:
             channel = transport.open_session(timeout=self._target.read_timeout)
-            channel.event = _BoundedEvent(silence)
+            channel.event = BoundedEvent(silence)
             channel.settimeout(silence)
             channel.set_combine_stderr(True)
             _start(channel, script)
@@ -114,7 +128,7 @@ class SshConnection:
 def connect(target: Target, login: Login, transcript: Transcript) -> SshConnection:
     """Connect and log in, once. Raises Failure."""
     key = prepare(login)
-    path = reach(target, transcript)
+    path = reach(timed(target), transcript)
     try:
         log_in(path.transport, target, login, key, transcript)
     except BaseException:
@@ -130,19 +144,6 @@ def _start(channel: paramiko.Channel, script: Script) -> None:
         channel.invoke_shell()
     else:
         channel.exec_command(LOCALE + script.text.wire.reveal())
-
-
-class _BoundedEvent(threading.Event):
-    """paramiko waits for the answer to a channel request without a bound; this one raises TimeoutError."""
-
-    def __init__(self, seconds: float) -> None:
-        super().__init__()
-        self._seconds = seconds
-
-    def wait(self, timeout: float | None = None) -> bool:
-        if not super().wait(self._seconds if timeout is None else timeout):
-            raise TimeoutError
-        return True
 
 
 class ChannelStream:

@@ -16,8 +16,17 @@ from executors.contract import (
     Transcript,
 )
 from executors.ssh import connection, grammar, proof
+from executors.terminal import program
 
-ACTIONS = ("change_secret", "verify", "reconcile", "activate", "deactivate", "run_task")
+ACTIONS = (
+    "change_secret",
+    "remove_old_secret",
+    "verify",
+    "reconcile",
+    "activate",
+    "deactivate",
+    "run_task",
+)
 
 
 class SshExecutor:
@@ -32,8 +41,11 @@ class SshExecutor:
     )
 
     def parse(self, body: str, first_line: int = 1) -> Program:
-        """Parse a body whose first line is `first_line` of its file. Raises TemplateError."""
-        return grammar.parse(body, first_line)
+        """Parse a body whose first line is `first_line` of its file, in this executor's own language or the
+        field's, whichever it is. Raises TemplateError."""
+        if grammar.is_own(body):
+            return grammar.parse(body, first_line)
+        return program.parse(body, self.name, first_line, logs_in=lambda _: False)
 
     def connect(self, target: Target, login: Login, transcript: Transcript) -> Connection:
         """Connect and log in, once. Raises Failure."""

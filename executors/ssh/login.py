@@ -13,15 +13,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from executors.contract import Failure, Login, Outcome, SecretKind, Target, Transcript, Verdict
 from executors.ssh.transport import Transport
+from executors.terminal.words import EXPIRED, LOCKED, MUST_CHANGE
 
-# Words of Linux-PAM: pam_unix(8) at the end of an account or password, pam_faillock(8), pam_tally2(8).
-MUST_CHANGE = re.compile(
-    r"required to change|password has expired|new password|current password|\(current\)", re.I
-)
-EXPIRED = re.compile(
-    r"account has expired|not yet been activated|account is (?:currently )?not available", re.I
-)
-LOCKED = re.compile(r"account is (?:temporarily )?locked|account locked|locked due to", re.I)
 TOO_MANY = re.compile(r"too many authentication failures", re.I)
 ASKED_AGAIN = "the same question came again"
 

@@ -27,12 +27,23 @@ class Path:
             self.through.close()
 
 
+def link(target: Target, transcript: Transcript) -> tuple[Link, Path | None]:
+    """The bare connection, and the jump host that it goes through, if there is one. Raises Failure."""
+    through = None if target.jump is None else _jump(target.jump, transcript)
+    try:
+        return _link(target, through), through
+    except BaseException:
+        if through is not None:
+            through.close()
+        raise
+
+
 def reach(target: Target, transcript: Transcript) -> Path:
     """Connect and exchange keys; nobody has logged in yet, except at jump hosts. Raises Failure."""
     offered = host_keys.algorithms(target)
-    through = None if target.jump is None else _jump(target.jump, transcript)
+    wire, through = link(target, transcript)
     try:
-        return Path(exchange_keys(target, _link(target, through), offered, transcript), through)
+        return Path(exchange_keys(target, wire, offered, transcript), through)
     except BaseException:
         if through is not None:
             through.close()

@@ -23,6 +23,11 @@ from executors.ssh.connection import SshConnection, connect
 from executors.ssh.login import NotLoggedIn, log_in, prepare
 from executors.ssh.path import Path, reach
 from executors.ssh.program import Answer, Command, Ending, Way
+from executors.ssh.shell import open_shell
+from executors.terminal.connection import timed
+from executors.terminal.greeting import heard_first
+from executors.terminal.program import TERMINAL
+from executors.terminal.words import ASKS_TO_CHANGE, ORDERS_TO_CHANGE
 
 HARMLESS = Command(0, Way.RUN, (Literal("true"),))
 SU_PROMPT = (Literal("Password:"),)
@@ -68,9 +73,11 @@ def prove(target: Target, login: Login, plan: ProofPlan, transcript: Transcript)
 
 def _log_in(target: Target, login: Login, transcript: Transcript) -> tuple[Verdict, str]:
     key = prepare(login)
-    path = reach(target, transcript)
+    path = reach(timed(target), transcript)
     try:
         log_in(path.transport, target, login, key, transcript)
+        if TERMINAL in target.settings:
+            return _try_shell(target, path, transcript)
         return _try_command(target, path, transcript)
     except NotLoggedIn as refusal:
         return refusal.verdict, refusal.message
@@ -87,6 +94,19 @@ def _try_command(target: Target, path: Path, transcript: Transcript) -> tuple[Ve
     if ended.outcome is Outcome.OK:
         return Verdict.OPENS, ""
     return Verdict.RESTRICTED, f"logged in, but a harmless command {ended.message}"
+
+
+def _try_shell(target: Target, path: Path, transcript: Transcript) -> tuple[Verdict, str]:
+    """Devices with a shell of their own run no commands: what they say at its beginning has to do."""
+    try:
+        greeting = heard_first(open_shell(target, path.transport), transcript)
+    except Failure as failure:
+        return Verdict.RESTRICTED, f"logged in, but got no shell: {failure.message}"
+    if ORDERS_TO_CHANGE.search(greeting.text) or ASKS_TO_CHANGE.search(greeting.text):
+        return Verdict.RESTRICTED, "logged in, but the password must be changed first"
+    if greeting.is_over:
+        return Verdict.RESTRICTED, f"logged in, but the shell ended at once: {greeting.last_line}"
+    return Verdict.OPENS, ""
 
 
 def _su(target: Target, login: Login, via: Login | None, transcript: Transcript) -> tuple[Verdict, str]:

@@ -61,17 +61,7 @@ def converse(
     clock: Clock | None = None,
 ) -> Report:
     """Carry the dialogue to its end. Raises TemplateError, before the first byte, for a value not fit."""
-    prepared = ready(steps, values)
-    is_tcl = any(isinstance(step, tcl.Expect) for step in walk(steps))
-    conversation = Conversation(
-        channel, transcript, clock or SystemClock(), TCL_READ_SECONDS if is_tcl else READ_SECONDS
-    )
-    try:
-        conversation.perform(prepared)
-        conversation.wind_up()
-    except Failure as failure:
-        return Report(failure.outcome, failure.message, steps=tuple(conversation.records))
-    return Report(Outcome.OK, steps=tuple(conversation.records))
+    return Conversation(channel, transcript, clock or SystemClock()).run(steps, values)
 
 
 def connect_seconds(steps: Sequence[Step], default: float) -> float:
@@ -81,32 +71,49 @@ def connect_seconds(steps: Sequence[Step], default: float) -> float:
 
 
 class Conversation:
-    def __init__(self, channel: Channel, transcript: Transcript, clock: Clock, read_seconds: float) -> None:
-        self.records: list[StepRecord] = []
+    """One terminal's. Several runs may follow each other on it: each goes on where the one before stopped."""
+
+    def __init__(self, channel: Channel, transcript: Transcript, clock: Clock) -> None:
+        self._records: list[StepRecord] = []
         self._channel = channel
         self._transcript = transcript
         self._clock = clock
-        self._read_seconds = read_seconds
+        self._read_seconds = READ_SECONDS
         self._new_line = NewLine.UNIX
         self._screen = Screen()
         self._watches: list[Watch] = []
         self._prompt: Matcher | None = None
         self._received = 0  # bytes
         self._ended = False
-        self._unanswered = (
-            True  # the target may still be speaking: nothing was waited for since the last line
-        )
+        # The target may still be speaking: nothing was waited for since the last line.
+        self._unanswered = True
         self._last_match: str | None = None  # None once something was sent
         self._news = False  # the target said something since the last match
 
-    def perform(self, steps: Sequence[Ready]) -> Next:
+    def run(self, steps: Sequence[Step], values: Values) -> Report:
+        """Carry out one section. Raises TemplateError, before the first byte, for a value that is not fit."""
+        prepared = ready(steps, values)
+        self._records = []
+        self._new_line = NewLine.UNIX
+        is_tcl = any(isinstance(step, tcl.Expect) for step in walk(steps))
+        self._read_seconds = TCL_READ_SECONDS if is_tcl else READ_SECONDS
+        outcome, message = Outcome.OK, ""
+        try:
+            if self._perform(prepared) is Next.AGAIN:
+                raise Failure(Outcome.BAD_TEMPLATE, "exp_continue stands outside of any expect")
+            self._wind_up()
+        except Failure as failure:
+            outcome, message = failure.outcome, failure.message
+        return Report(outcome, message, steps=tuple(self._records))
+
+    def _perform(self, steps: Sequence[Ready]) -> Next:
         for step in steps:
             following = self._timed(step)
             if following is not Next.GO_ON:
                 return following
         return Next.GO_ON
 
-    def wind_up(self) -> None:
+    def _wind_up(self) -> None:
         """Let the last line be carried out before the connection is closed."""
         if self._unanswered and not self._ended:
             self._until_quiet(PACE_SECONDS, self._read_seconds)
@@ -121,7 +128,7 @@ class Conversation:
             raise
         finally:
             milliseconds = int((self._clock.now() - begun) * 1000)
-            self.records.append(StepRecord(step.line, _shown(step), outcome, milliseconds))
+            self._records.append(StepRecord(step.line, _shown(step), outcome, milliseconds))
 
     def _one(self, step: Ready) -> Next:
         if isinstance(step, Typing):
@@ -179,9 +186,8 @@ class Conversation:
             if span is not None:
                 self._screen.consume(span[1])
                 return
-            if self._clock.now() >= deadline or not self._hear(
-                min(QUIET_SECONDS, deadline - self._clock.now())
-            ):
+            left = deadline - self._clock.now()
+            if left <= 0 or not self._hear(min(QUIET_SECONDS, left)):
                 return
         if not self._received:
             self._hear(self._read_seconds)
@@ -192,7 +198,7 @@ class Conversation:
     def _await(self, step: Awaiting) -> Next:
         for _ in range(MOST_ROUNDS):
             choice = self._chosen(step)
-            following = self.perform(choice.body)
+            following = self._perform(choice.body)
             if following is not Next.AGAIN:
                 return following
         raise Failure(
@@ -211,12 +217,9 @@ class Conversation:
             left = deadline - self._clock.now()
             if self._ended or left <= 0:
                 return self._unmet(step)
-            rearming = self._nothing_since_match()
-            if (
-                not self._hear(min(left, QUIET_SECONDS) if rearming else left)
-                and rearming
-                and not self._ended
-            ):
+            if not self._nothing_since_match():
+                self._hear(left)
+            elif not self._hear(min(left, QUIET_SECONDS)) and not self._ended:
                 again = self._rearmed(step.choices)
                 if again is not None:
                     return again

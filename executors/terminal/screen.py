@@ -25,7 +25,8 @@ class Screen:
     """Takes bytes however they are cut; `text` holds what arrived since the last match.
 
     An echo is taken out where a terminal shows one: at the beginning of a line or behind a prompt, and to the
-    line's end. What may yet become one is held back until that is decided, or the target rests.
+    line's end. What may yet become one is held back until that is decided, or the target rests. If a new line
+    comes first, nothing was shown: a program that hides what is typed prints one.
     """
 
     def __init__(self) -> None:
@@ -33,11 +34,13 @@ class Screen:
         self._plain = PlainText()
         self._echoes: list[Echo] = []
         self._held = ""
+        self._nothing_since_typed = False
         self._line = ""  # the end of the current line that has been let through
 
     def typed(self, text: str, *, ends_line: bool) -> None:
         if text.strip():
             self._echoes = [*self._echoes, Echo(text, ends_line)][-MOST_ECHOES:]
+            self._nothing_since_typed = True
 
     def matched(self) -> None:
         """A wait was satisfied: what was typed first before it has been shown by now, or never will be."""
@@ -63,6 +66,7 @@ class Screen:
 
     def _let_through(self, pending: str) -> None:
         self._held = ""
+        self._notice_hidden(pending.lstrip(" "))
         while pending:
             cut = self._next_echo(pending)
             if cut is None:
@@ -75,6 +79,12 @@ class Screen:
                 return
             pending = pending[place + length :]
             self._line = ""
+
+    def _notice_hidden(self, first: str) -> None:
+        if self._nothing_since_typed and first:
+            self._nothing_since_typed = False
+            if first[0] == "\n" and len(self._echoes) == 1:
+                self._echoes = []
 
     def _next_echo(self, pending: str) -> tuple[int, int] | None:
         """Where an echo begins and how long it is; length 0 if more output must decide."""

@@ -15,7 +15,8 @@ from sqlalchemy.engine import make_url
 
 from tests.acceptance.engine import RunningEngine
 from tests.demo.engine import KEYTURN, PATIENCE, EngineFailed, clean_environment
-from tests.peers.postgres import PostgresServer
+from tests.peers import workdir
+from tests.peers.postgres import PostgresServer, binaries
 
 TICK = "0.5"  # seconds
 LEASE, DEADLINE = "20", "12"  # seconds; a killed worker's are ended by its successor, at once
@@ -40,13 +41,21 @@ class Elsewhere:
     password_file: Path
 
 
-class Api(RunningEngine):
+class Part(RunningEngine):
+    """One of its processes. `metrics`: HOST:PORT, where everybody may ask it for its figures."""
+
+    def __init__(self, data: Path, *arguments: str | Path, **settings: str) -> None:
+        self.metrics = f"127.0.0.1:{workdir.free_port()}"
+        super().__init__(data, *arguments, **{"metrics": self.metrics, **settings})
+
+
+class Api(Part):
     """`keyturn api`."""
 
     role = "api"
 
 
-class Worker(RunningEngine):
+class Worker(Part):
     """`keyturn worker`; it is ready once it has joined the others."""
 
     role = "worker"
@@ -134,6 +143,21 @@ class Cluster:
         self.workers.append(worker)
         return worker
 
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        return (self.api, *self.workers)
+
+    def dump(self) -> bytes:
+        """All that the database holds, as pg_dump(1) writes it."""
+        folder = binaries()
+        assert folder is not None
+        url = self._database_url
+        command = [str(folder / "pg_dump"), "-h", str(url.host), "-p", str(url.port), "-U", str(url.username)]
+        environment = {"PGPASSWORD": str(url.password), "PATH": "/usr/bin:/bin"}
+        return subprocess.run(
+            [*command, str(url.database)], env=environment, stdout=subprocess.PIPE, check=True
+        ).stdout
+
     def query(self, statement: str, **values: Any) -> list[Any]:
         """Rows of the engine's database, by a connection of our own."""
         with self.connect() as connection:
@@ -152,7 +176,7 @@ class Cluster:
         )
 
     def zone_key(self, zone: str = "default") -> Path:
-        return self.folder / f"worker-{zone}-0" / "keys" / f"{zone}.key"
+        return next(self.folder.glob(f"worker-{zone}-*/keys/{zone}.key"))
 
     def logs(self) -> str:
         """Of all that were started."""
@@ -160,7 +184,7 @@ class Cluster:
 
     def end(self) -> None:
         """Whatever became of them."""
-        for part in (self.api, *self.workers):
+        for part in self.parts:
             part.end()
 
     def _secret_file(self, name: str) -> Path:

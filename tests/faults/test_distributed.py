@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.outage import outage
 from tests.faults.storm import CHANGES, KILL, UNFINISHED, storm
 from tests.peers import postgres as postgres_peer
 from tests.peers import redis as redis_peer
@@ -32,3 +33,10 @@ def test_a_storm_of_faults_loses_nothing_and_everything_ends(tmp_path: Path) -> 
     assert set(tally.faults.values()) == {OTHERS}
     assert tally.least_unfinished >= UNFINISHED
     assert sum(tally.at_work) >= KILLS, "workers were killed that did nothing"
+
+
+@pytest.mark.timeout(600)
+def test_while_the_database_is_away_nothing_is_sent_and_afterwards_all_goes_on(tmp_path: Path) -> None:
+    require_peer("postgresql", postgres_peer.available(), postgres_peer.HOW)
+    require_peer("redis", redis_peer.available(), redis_peer.HOW)
+    assert outage(tmp_path, 5.0) == ""

@@ -17,6 +17,7 @@ import engine.access.models  # noqa: F401 - declares its tables
 from engine.catalog.credentials import NewCredential, add_credential
 from engine.catalog.devices import NewDevice, add_device
 from engine.catalog.models import credential
+from engine.catalog.rules import add_profile
 from engine.catalog.ssh_keys import public_key
 from engine.catalog.states import Action, CredentialKind, CredentialState
 from engine.operations.models import operation
@@ -291,6 +292,22 @@ def test_a_sudoer_changes_and_removes_the_key_of_another_account(place: Place, r
     user, ann, old = place.own_key("sud", OPTIONS, auth=f"{boss}@web1")
     assert place.room.change(ann) == "succeeded"
     assert place.verdict(user, old) is Verdict.OPENS
+    assert place.remove_old(ann) == "succeeded"
+    assert place.verdict(user, old) is Verdict.REFUSED
+    assert lines_of(user) == [*FOREIGN, f"{OPTIONS} {half(place.key_of(ann))} keyturn:{user}@web1:2"]
+
+
+def test_a_sudoer_that_logs_in_with_a_key_needs_no_password(place: Place) -> None:
+    pem, line = key_pair()
+    boss = place.account("admkey", [line.strip()], sudo=["/usr/bin/true, (ALL) NOPASSWD: /bin/sh"])
+    place.credential(f"{boss}@web1", pem)
+    way = "linux-ssh-key-by-sudoer-nopasswd"
+    templates = {"change_secret": way, "remove_old_secret": f"{way}-remove-old"}
+    rules = {"name": way, "executor": "ssh", "service": "ssh", "templates": templates, "login": "other"}
+    with place.room.database.writing() as connection:
+        add_profile(connection, ACTOR, rules | {"match": {"kind": "ssh_key"}, "priority": 1})
+    user, ann, old = place.own_key("sudkey", OPTIONS, auth=f"{boss}@web1")
+    assert place.room.change(ann) == "succeeded"
     assert place.remove_old(ann) == "succeeded"
     assert place.verdict(user, old) is Verdict.REFUSED
     assert lines_of(user) == [*FOREIGN, f"{OPTIONS} {half(place.key_of(ann))} keyturn:{user}@web1:2"]

@@ -128,7 +128,11 @@ def test_no_two_shipped_profiles_can_tie() -> None:
         assert (one.service, one.login, one.match.kind) != (other.service, other.login, other.match.kind)
 
 
-def test_every_shipped_profile_for_passwords_changes_them() -> None:
+def test_every_shipped_profile_changes_secrets() -> None:
+    assert all(Action.CHANGE_SECRET in profile.templates for profile in SHIPPED)
+
+
+def test_what_replaces_an_ssh_key_removes_the_old_one_later_and_passwords_have_none() -> None:
     for profile in SHIPPED:
-        changes = Action.CHANGE_SECRET in profile.templates
-        assert changes == (profile.match.kind is CredentialKind.PASSWORD)
+        removes = Action.REMOVE_OLD_SECRET in profile.templates
+        assert removes == (profile.match.kind is CredentialKind.SSH_KEY)

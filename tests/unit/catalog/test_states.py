@@ -48,6 +48,6 @@ def test_a_journal_can_put_every_live_state_in_doubt() -> None:
         assert allowed(state, S.IN_DOUBT)
 
 
-def test_all_eighteen_actions_exist() -> None:
-    assert len(Action) == 18
+def test_all_nineteen_actions_exist() -> None:
+    assert len(Action) == 19
     assert {"change_secret", "verify", "reconcile", "run_task", "discover"} <= set(Action)

@@ -14,9 +14,11 @@ from engine.catalog.rules import add_policy, add_profile
 from engine.catalog.states import Action, LoginAs
 from engine.operations.plan import NoReconcileAccount, NoTemplate, TemplateDoesNotFit, plan_for
 from engine.store.clock import now
+from engine.templating.imports import store_import
 from engine.templating.models import template
 from engine.templating.store import UnknownTemplate, newest, sync
 from executors.contract import ProofKind, TemplateError
+from executors.registry import ExecutorUnavailable
 from tests.unit.scene import ACTOR, given_credential, given_device, zone
 
 
@@ -161,3 +163,31 @@ def test_a_policy_that_the_executor_cannot_carry_is_refused(connection: Connecti
     with pytest.raises(UnsatisfiablePolicy):
         plan_for(connection, made.id, Action.CHANGE_SECRET)
     assert plan_for(connection, made.id, Action.VERIFY).template is None
+
+
+def imported(connection: Connection, executor: str, body: str) -> str:
+    name = f"imported/{executor}"
+    store_import(connection, ACTOR, name, body, executor, Action.CHANGE_SECRET)
+    return name
+
+
+def test_an_imported_template_is_planned_like_any_other(connection: Connection) -> None:
+    name = imported(connection, "ssh", 'expect "#"\nexec "passwd [#USERNAME#]"\nexpect "*word:"\nexec "x"\n')
+    made = given_credential(connection, "ann@web1", template=name)
+    plan = plan_for(connection, made.id, Action.CHANGE_SECRET)
+    assert plan.template == newest(connection, name)
+    assert not plan.persists
+
+
+def test_an_imported_template_of_an_executor_that_is_not_here_is_refused(connection: Connection) -> None:
+    name = imported(connection, "ansible", "- hosts: all\n")
+    made = given_credential(connection, "ann@web1", template=name)
+    with pytest.raises(ExecutorUnavailable, match="no executor named 'ansible' is installed; known:"):
+        plan_for(connection, made.id, Action.CHANGE_SECRET)
+
+
+def test_a_tag_of_the_field_without_a_value_here_is_refused(connection: Connection) -> None:
+    name = imported(connection, "ssh", 'expect "#"\nexec "vault write [#SECRET_NAME#]"\nexpect "ok"\n')
+    made = given_credential(connection, "ann@web1", template=name)
+    with pytest.raises(TemplateError, match=r"this release has no value for \[#SECRET_NAME#\]"):
+        plan_for(connection, made.id, Action.CHANGE_SECRET)

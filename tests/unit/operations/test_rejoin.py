@@ -15,7 +15,7 @@ from engine.operations.restart import rejoin
 from engine.processes import worker
 from engine.processes.worker import NAME_FILE
 from engine.settings import Settings
-from engine.vault.errors import MissingKey
+from engine.vault.errors import MissingKey, UnsafeKey
 from engine.vault.keys import FileKeys
 from tests.unit.operations.room import ACTOR, Room
 
@@ -145,8 +145,14 @@ def test_a_further_worker_is_given_a_copy_of_the_keys_and_makes_none(room: Room)
 
 def test_a_worker_with_another_key_of_the_same_zone_is_refused(room: Room) -> None:
     own_zone(room, room.folder / "first", "north")
-    FileKeys(room.folder / "keys").create("north")
+    (room.folder / "other").mkdir()
+    FileKeys(room.folder / "other" / "keys").create("north")
     with pytest.raises(ZoneKeyDiffers, match="another public key"):
+        own_zone(room, room.folder / "other", "north")
+
+
+def test_a_worker_that_could_open_another_zone_s_secrets_is_refused(room: Room) -> None:
+    with pytest.raises(UnsafeKey, match="zone default, and this is a worker of north"):
         own_zone(room, room.folder, "north")
 
 

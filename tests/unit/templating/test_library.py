@@ -39,6 +39,9 @@ FACTS = TagFacts(
     username="svc-app",
     current_password=Secret("current-canary"),
     new_password=Secret("new-canary"),
+    current_public_key="ssh-ed25519 AAAAcurrent keyturn:svc-app@web1:1",
+    new_public_key="ssh-ed25519 AAAAnew keyturn:svc-app@web1:2",
+    old_public_keys="AAAAcurrent AAAAolder",
     auth_user="root",
     auth_password=Secret("auth-canary"),
     auth_domain="CORP",
@@ -166,6 +169,7 @@ def test_every_shipped_template_loads_with_its_executor(file: TemplateFile) -> N
     assert any(program.has(section) for section in Section)
     assert program.has(Section.CHANGE) or file.action not in (
         Action.CHANGE_SECRET,
+        Action.REMOVE_OLD_SECRET,
         Action.ACTIVATE,
         Action.DEACTIVATE,
     )

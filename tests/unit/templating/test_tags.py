@@ -9,13 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.templating.errors import BadValue, UnresolvableTag
-from engine.templating.tags import ALIASES, TAGS, TagFacts, known_tag, resolve
+from engine.templating.tags import TAGS, TagFacts, known_tag, resolve
 from executors.contract import COMMON_ENCODERS, Secret, ValueKind, join, parse_text
+from executors.language.tags import ALIASES
 
 FACTS = TagFacts(
     username="svc-app",
     current_password=Secret("current-1"),
     new_password=Secret("new-[#USERNAME#]-2"),
+    current_public_key="ssh-ed25519 AAAAcurrent keyturn:svc-app@web1:1",
+    new_public_key="ssh-ed25519 AAAAnew keyturn:svc-app@web1:2",
+    old_public_keys="AAAAcurrent AAAAolder",
     auth_user="root",
     auth_password=Secret("auth-3"),
     auth_domain="CORP",
@@ -74,7 +78,7 @@ def test_an_alias_joins_where_it_stands_in_a_text() -> None:
     assert rendered.shown == "say ********"
 
 
-@given(st.sampled_from(sorted(TAGS | ALIASES)), st.randoms(use_true_random=False))
+@given(st.sampled_from(sorted({*TAGS, *ALIASES})), st.randoms(use_true_random=False))
 def test_tags_are_found_in_any_case(name: str, choose: object) -> None:
     assert known_tag(name.lower()) is known_tag(name.title()) is known_tag(name) is not None
     assert name in resolve({name.lower()}, FACTS)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from executors.contract import Outcome, Report, Secret, TemplateError, Transcript, Value, ValueKind
+from executors.contract import Outcome, Report, Secret, Section, TemplateError, Transcript, Value, ValueKind
 from executors.language.parsing import parse
-from executors.terminal.conversation import connect_seconds, converse
+from executors.terminal.conversation import Conversation, connect_seconds, converse
 from executors.terminal.screen import KEPT
 from tests.unit.executors.language.played import Closes, Hears, PlayedTerminal, Rests, Says, Turn, values
 
@@ -346,6 +346,20 @@ def test_one_second_to_connect_becomes_five() -> None:
     assert connect_seconds(parse("set-connect-timeout 1", "ssh", "verify").steps, 10) == 5
     assert connect_seconds(parse("set-connect-timeout 20", "ssh", "verify").steps, 10) == 20
     assert connect_seconds(parse('exec "x"', "ssh", "verify").steps, 10) == 10
+
+
+@chunks
+def test_a_second_section_goes_on_where_the_first_one_stopped(chunk: int) -> None:
+    body = 'set-new-line-mode windows\nexpect "#"\nexec "a"\nexpect "#"\n'
+    body += '[persist]\nexpect "#"\nexec "write"\nexpect "OK"'
+    parsed = parse(body, "ssh", "change_secret")
+    terminal = PlayedTerminal(
+        [says("r1# "), Hears(b"a\r\n", b"a\r\n"), says("r1# "), Hears(b"write\r\n"), says("OK\n")], chunk
+    )
+    conversation = Conversation(terminal, Transcript(), terminal.clock)
+    for section in (Section.CHANGE, Section.PERSIST):
+        assert conversation.run(parsed.section(section), GIVEN).outcome is Outcome.OK
+    assert terminal.heard == b"a\r\nwrite\r\n"
 
 
 # Tk Expect

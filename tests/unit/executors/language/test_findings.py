@@ -7,8 +7,9 @@ from pathlib import PurePath
 import pytest
 
 from executors.language.findings import RULES, Severity, Status
+from executors.language.lint import lint
 from executors.language.parsing import Parsed, parse
-from executors.language.tree import place_of, same_bodies
+from executors.language.tree import is_template, place_of, same_bodies
 from tests.write_findings_page import PAGE, page
 
 SET = 'expect "*#"\nexec "passwd [#USERNAME#]"\nexpect "*word:"\nexec "[#NEW_PASSWORD#]"\n'
@@ -50,6 +51,7 @@ CASES: list[Case] = [
     ("bad-choice", "ssh", "set-new-line-mode dos\n", "set-new-line-mode windows\n"),
     ("unknown-directive", "ssh", CLEAN + 'expct "x"\n', CLEAN),
     ("unknown-tag", "ssh", CLEAN.replace("USERNAME", "USRNAME"), CLEAN),
+    ("unknown-encoder", "ssh", 'exec "x [#IP|nosuch#]"\n', 'exec "x [#IP|sh#]"\n'),
     ("tag-alias", "ssh", 'exec "[#COE_SENHA#]"\n', 'exec "[#AUTH_PASSWORD#]"\n'),
     ("ambiguous-tag", "ssh", 'exec "[#password#]"\n', 'exec "[#new_password#]"\n'),
     ("negative-spelling", "ssh", 'noexpect "no"\n', 'no-expect "no"\n'),
@@ -179,6 +181,7 @@ CASES: list[Case] = [
     ("not-english", "ssh", 'expect "Dispositivo:"\n', CLEAN),
 ]
 OF_THE_PLACE = {"unknown-folder", "odd-file-name", "another-product-named", "same-body"}
+OF_THE_FILE = {"unreadable", "does-not-load"}  # see tests/unit/templating/test_linting.py
 
 
 def codes(parsed: Parsed) -> set[str]:
@@ -194,7 +197,7 @@ def test_the_finding_names_what_is_odd_and_nothing_else(
 
 
 def test_every_finding_has_a_test() -> None:
-    assert {case[0] for case in CASES} | OF_THE_PLACE == RULES.keys()
+    assert {case[0] for case in CASES} | OF_THE_PLACE | OF_THE_FILE == RULES.keys()
 
 
 def test_a_clean_template_has_no_finding_at_all() -> None:
@@ -253,6 +256,34 @@ def test_files_of_the_same_body_are_found() -> None:
     assert same_bodies(files) == {"a": ["b"], "b": ["a"]}
 
 
+def test_lint_says_what_others_rely_on() -> None:
+    [empty, fine, twin] = lint(
+        [
+            ("SSH/Change password/b", CLEAN.encode()),
+            ("x/SSH/Change password/a", b""),
+            ("notes", CLEAN.encode()),
+        ]
+    )[::-1]
+    assert empty.as_json() == {
+        "path": "x/SSH/Change password/a",
+        "executor": "ssh",
+        "action": "change_secret",
+        "status": "error",
+        "findings": [{"code": "empty", "line": 1, "message": RULES["empty"].sentence}],
+    }
+    assert (fine.executor, fine.action, {each.code for each in fine.findings}) == (
+        None, None, {"unknown-folder", "same-body"},
+    )  # fmt: skip
+    assert [each.code for each in twin.findings] == ["same-body"]
+
+
+def test_only_what_lies_in_known_folders_is_a_template() -> None:
+    assert is_template(PurePath("a/SSH/Change password/x.y"))
+    assert not is_template(PurePath("Windows SMB/README.md"))
+    assert not is_template(PurePath("SSH/Change password/.hidden"))
+    assert not is_template(PurePath("LICENSE"))
+
+
 def test_an_unknown_executor_is_a_mistake_of_the_caller() -> None:
     with pytest.raises(ValueError, match="no executor"):
         parse(CLEAN, "nosuch", "change_secret")
@@ -260,7 +291,8 @@ def test_an_unknown_executor_is_a_mistake_of_the_caller() -> None:
 
 def test_errors_are_only_what_cannot_be_run() -> None:
     assert {rule.code for rule in RULES.values() if rule.severity is Severity.ERROR} == {
-        "empty", "no-steps", "too-long", "unknown-directive", "unknown-tag", "tcl-not-allowed",
+        "unreadable", "does-not-load", "empty", "no-steps", "too-long", "unknown-directive", "unknown-tag", "unknown-encoder",
+        "tcl-not-allowed",
         "selenium-syntax", "selenium-not-allowed", "stored-procedure", "regex-may-hang",
     }  # fmt: skip
 

@@ -1,8 +1,8 @@
-"""Templates in the field's style in tests/golden/field, and beside each, written by hand, what must happen.
+"""Templates in the field's style in tests/golden/field; beside each, written by hand, what must happen.
 
-`NAME.lines`: for terminals the dialogue, `< ` what the device says, `> ` the line it must hear, `>> ` the bytes
-it must hear; for others `> ` one step each with its texts. `\\n`, `\\r`, `\\t`, `\\\\` are escapes.
-The parse is consulted for neither.
+`NAME.lines`: for terminals the dialogue, `< ` what the device says, `> ` the line that it must hear, `>> `
+the bytes; for other executors `> ` one step each with its texts. A line feed, return, tab and backslash are
+escaped. The parse is consulted for neither.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ import pytest
 
 from executors.contract import Outcome, Transcript, Values, join
 from executors.language.dialect import TERMINALS
+from executors.language.encoders import ENCODERS
 from executors.language.findings import Status
-from executors.language.parsing import ENCODERS, Parsed, parse
+from executors.language.parsing import Parsed, parse
 from executors.language.steps import Step, walk
 from executors.language.tags import KNOWN
 from executors.language.tree import place_of
