@@ -100,6 +100,7 @@ class DeviceBody(Body):
     connection_limit: Annotated[int, Field(ge=1, le=1000)] = 4
     host_keys: list[Annotated[Clean, Field(max_length=8192)]] = []
     jump: Name | None = None
+    cleartext: bool = False
 
 
 class TrustBody(Body):

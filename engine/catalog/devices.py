@@ -43,6 +43,7 @@ class NewDevice:
     connection_limit: int = 4
     host_keys: tuple[str, ...] = ()
     jump: str | None = None
+    cleartext: bool = False  # its secrets may be sent where others can read them
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,7 @@ class Device:
     jump_credential_id: int | None
     paused: bool
     pause_reason: str | None
+    cleartext: bool
     host_keys: tuple[TrustedKey, ...]
     created: float
 
@@ -114,6 +116,7 @@ def _checked(new: NewDevice) -> dict[str, Any]:
         "domain": checks.label("domain", new.domain).lower() if new.domain else "",
         "tags": checks.tags(new.tags),
         "connection_limit": new.connection_limit,
+        "cleartext": new.cleartext,
     }
 
 

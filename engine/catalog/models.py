@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, Index, Integer, LargeBinary, String, Table, UniqueConstraint
+from sqlalchemy import Boolean, Column, Index, Integer, LargeBinary, String, Table, UniqueConstraint, false
 
 from engine.store.metadata import Json, identity, metadata, moment, partial_index, reference
 
@@ -45,6 +45,8 @@ device = Table(
     ),  # logs in to the jump host on the way; no constraint, it would be a circle
     Column("paused", Boolean, nullable=False, default=False),
     Column("pause_reason", String(200)),
+    # A person decided that its secrets may be sent where others can read them, as telnet does.
+    Column("cleartext", Boolean, nullable=False, default=False, server_default=false()),
     moment("created"),
 )
 

@@ -12,7 +12,8 @@ from engine.cli.frame import EngineGroup, Shared, pass_shared, say, show_one, sh
 
 COLUMNS = ("name", "address", "ports", "zone", "vendor", "model", "type", "site", "paused")
 DETAILS = (
-    *COLUMNS, "id", "authority", "domain", "tags", "connection_limit", "jump", "pause_reason", "keys",
+    *COLUMNS, "id", "authority", "domain", "tags", "connection_limit", "jump", "cleartext", "pause_reason",
+    "keys",
 )  # fmt: skip
 
 
@@ -57,6 +58,7 @@ def named_ports(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -
 @click.option("--tag", "tags", multiple=True)
 @click.option("--limit", type=int, default=4, show_default=True, help="Connections at a time.")
 @click.option("--jump", metavar="USER@DEVICE", help="Credential that logs in to the jump host.")
+@click.option("--cleartext", is_flag=True, help="Let secrets be sent unencrypted, as telnet does.")
 @pass_shared
 def add(shared: Shared, /, limit: int, type_: str, **given: Any) -> None:
     """Register a device. Nothing connects to it yet."""

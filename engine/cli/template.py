@@ -26,6 +26,7 @@ COLUMNS = ("name", "version", "executor", "action", "source")
 SECRET_TAGS = frozenset(name for name, spec in TAGS.items() if spec.kind is ValueKind.SECRET)
 LINT_COLUMNS = ("status", "executor", "action", "path")
 IMPORT_COLUMNS = ("path", "name", "version", "result", "message")
+BENCH_COLUMNS = ("secrets", "reads", "device", "outcome", "message", "good")
 MAX_PREFIX = 64  # characters
 STEP_COLUMNS = ("section", "line", "shown", "outcome", "milliseconds")
 
@@ -129,6 +130,29 @@ def _show_import(rows: list[dict[str, Any]]) -> None:
     show_rows(Shared(), rows, IMPORT_COLUMNS)
     counted = Counter(row["result"] for row in rows)
     click.echo(", ".join(f"{number} {result}" for result, number in sorted(counted.items())) or "no files")
+
+
+@template.command("test")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option(
+    "--dialogue",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="F",
+    help="The recorded dialogue; FILE.lines unless it is said.",
+)
+@pass_shared
+def test_(shared: Shared, file: Path, dialogue: Path | None) -> None:
+    """Play a recorded dialogue to a template: no device, no waiting, with hostile secrets, byte by byte.
+
+    In a dialogue `< ` begins what the device says, `> ` a line that it must hear, `>> ` bytes without the end
+    of a line. Exits with 14 if the template leaves the dialogue in any of the ways in which it is played.
+    """
+    from engine.cli.template_bench import bench
+
+    played = list(bench(file, dialogue or file.with_name(file.name + ".lines")))
+    show_rows(shared, played, BENCH_COLUMNS)
+    if not all(each["good"] for each in played):
+        click.get_current_context().exit(int(Exit.TEMPLATE))
 
 
 def named_values(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:

@@ -48,6 +48,7 @@ class DeviceRef:
     ports: Mapping[str, int]
     domain: str
     host_keys: tuple[str, ...]
+    cleartext: bool  # whether secrets may be sent unencrypted
 
 
 @dataclass(frozen=True, slots=True)
@@ -541,7 +542,7 @@ def _drop_outdated(connection: Connection, row: Row[Any]) -> None:
 def _device(connection: Connection, device_id: int) -> DeviceRef:
     row = connection.execute(sql.DEVICE, {"which": device_id}).one()
     keys = connection.execute(sql.HOST_KEYS, {"which": device_id}).scalars()
-    return DeviceRef(row.id, row.name, row.address, row.ports, row.domain, tuple(keys))
+    return DeviceRef(row.id, row.name, row.address, row.ports, row.domain, tuple(keys), row.cleartext)
 
 
 def _jump_device(connection: Connection, jump: CredentialRef | None) -> DeviceRef | None:

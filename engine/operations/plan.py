@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -19,7 +20,7 @@ from engine.catalog.rules import Logins
 from engine.catalog.states import Action, LoginAs
 from engine.store.errors import KeyturnError, Kind
 from engine.templating.header import TemplateFile, parse_file
-from engine.templating.library import load_and_check
+from engine.templating.library import load_and_check, tags_of
 from engine.templating.store import Template, newest
 from executors.contract import ProofKind, Section
 from executors.registry import load
@@ -167,7 +168,23 @@ def _checked(template: Template, logins: Logins) -> bool:
             f"the template {template.name} is for a login as {file.login}, and here the login is "
             f"{logins.login_as}; choose another template or another `--auth`"
         )
+    if logins.login_as is not LoginAs.SELF and _changes_whoever_runs_it(template, file):
+        raise TemplateDoesNotFit(
+            f"the template {template.name} names no [#USERNAME#]: run by another login it would change that "
+            "login's own secret; let the credential log in as itself, or name the account in the template"
+        )
     return persists
+
+
+def _changes_whoever_runs_it(template: Template, file: TemplateFile) -> bool:
+    """Of templates without a header: a bare `passwd` acts on the login. What sets a device's `enable` secret
+    has no account to name."""
+    if template.action not in SECRETS_MADE or file.tags is not None:
+        return False
+    return "USERNAME" not in tags_of(file) and not _ENABLE.search(file.body)
+
+
+_ENABLE: Final = re.compile(r"\benable\b")
 
 
 @lru_cache(maxsize=256)

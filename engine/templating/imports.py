@@ -12,12 +12,13 @@ from engine.record import audit
 from engine.store.errors import KeyturnError, Kind
 from engine.templating.header import LEGAL_NAME, TemplateFile, parse_file
 from engine.templating.library import load_and_check
+from engine.templating.linting import findings_of
 from engine.templating.models import template
 from engine.templating.names import LONGEST
 from engine.templating.store import IMPORTED, SHIPPED, Template, newest, put, retire_others_of
 from executors.contract import TemplateError
 from executors.language.findings import Finding, Severity
-from executors.language.parsing import Parsed, parse
+from executors.language.parsing import parse
 from executors.language.tree import executor_named
 from executors.registry import load
 
@@ -85,8 +86,7 @@ def store_import(
 def _checked_native(file: TemplateFile, name: str) -> tuple[Finding, ...]:
     if file.name != name:
         raise TemplateError(0, f"the header names it {file.name}; import it under that name")
-    program = load_and_check(file, load(file.executor))
-    return program.findings if isinstance(program, Parsed) else ()
+    return findings_of(load_and_check(file, load(file.executor)))
 
 
 def _checked(file: TemplateFile, name: str) -> tuple[Finding, ...]:

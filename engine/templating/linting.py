@@ -8,13 +8,14 @@ from typing import Final
 
 from engine.templating.header import TemplateFile, parse_file
 from engine.templating.library import load_and_check
-from executors.contract import TemplateError
+from executors.contract import Program, TemplateError
 from executors.language import lint as field
 from executors.language.findings import Finding, finding
 from executors.language.lint import Linted
 from executors.language.parsing import Parsed, parse
 from executors.language.tree import executor_named
 from executors.registry import ExecutorUnavailable, load
+from executors.terminal.program import FieldProgram
 
 BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
@@ -48,11 +49,18 @@ def _native(path: str, data: bytes) -> Linted:
 def _findings(file: TemplateFile) -> tuple[Finding, ...]:
     """Of the body, against its header. Raises nothing: what is wrong is a finding."""
     try:
-        program = load_and_check(file, load(file.executor))
+        program: Program = load_and_check(file, load(file.executor))
     except TemplateError as error:
         return (finding("does-not-load", error.line, error.reason),)
     except ExecutorUnavailable as error:
         if executor_named(file.executor) is None:
             return (finding("does-not-load", 0, str(error)),)
         program = parse(file.body, file.executor, file.action, file.name, file.first_line_of_body)
+    return findings_of(program)
+
+
+def findings_of(program: Program) -> tuple[Finding, ...]:
+    """Only the field's language has findings that are no errors."""
+    if isinstance(program, FieldProgram):
+        return program.parsed.findings
     return program.findings if isinstance(program, Parsed) else ()

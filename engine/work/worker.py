@@ -32,7 +32,7 @@ from engine.work.metrics import Metrics
 
 log = logging.getLogger(__name__)
 
-PRELOADED = ("ssh", "fake")
+PRELOADED = ("ssh", "ssh_legacy", "telnet", "tk_expect", "fake")
 
 
 def worker_name() -> str:

@@ -30,6 +30,7 @@ from types import MappingProxyType
 from executors.contract import Outcome, Section, Tag, TemplateError, Text, parse_text
 from executors.contract.parts import TAG
 from executors.language.dialect import TERMINAL_WORDS
+from executors.language.source import LINE_END
 from executors.ssh.program import ENCODERS, Answer, Capture, Command, Ending, SshProgram, Telling, Way
 
 SECTION = re.compile(r"\[([^\[\]#]*)\]")
@@ -47,7 +48,7 @@ Option = Callable[[Command, str], Command]
 
 def is_own(body: str) -> bool:
     """Whether the body is of this grammar: it starts a command, or no line of it is the field's either."""
-    lines = [line for line in body.split("\n") if line.strip() and not line.lstrip().startswith("#")]
+    lines = [line for line in LINE_END.split(body) if line.strip() and not line.lstrip().startswith("#")]
     if any(line.split()[0] in set(Way) for line in lines if line[0] not in " \t"):
         return True
     return not any(line.split()[0].lower() in FIELD_WORDS for line in lines)

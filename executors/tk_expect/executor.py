@@ -32,7 +32,7 @@ SSH, TELNET = "ssh", "telnet"
 class TkExpectExecutor:
     """Without a `use` line it is ssh, as the field's templates that lack it mean."""
 
-    name = "tk-expect"
+    name = "tk_expect"
     contract_version = CONTRACT_VERSION
     capabilities = Capabilities(
         actions=telnet.TelnetExecutor.capabilities.actions,

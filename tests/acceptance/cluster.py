@@ -87,9 +87,10 @@ class Cluster:
     ) -> None:
         self.folder = folder
         folder.mkdir(mode=0o700, exist_ok=True)
-        self._database_url = make_url(postgres.create_database())
+        self.database_url = make_url(postgres.create_database())  # with its password
+        self._database_url = self.database_url  # as test_zones.py still calls it
         self.settings = {
-            "database": self._database_url._replace(password=None).render_as_string(),
+            "database": self.database_url._replace(password=None).render_as_string(),
             "database_password_file": str(self._secret_file("database.password")),
             "broker": broker.url,
             "broker_password_file": str(broker.password_file),
@@ -151,7 +152,7 @@ class Cluster:
         """All that the database holds, as pg_dump(1) writes it."""
         folder = binaries()
         assert folder is not None
-        url = self._database_url
+        url = self.database_url
         command = [str(folder / "pg_dump"), "-h", str(url.host), "-p", str(url.port), "-U", str(url.username)]
         environment = {"PGPASSWORD": str(url.password), "PATH": "/usr/bin:/bin"}
         return subprocess.run(
@@ -166,11 +167,11 @@ class Cluster:
     def connect(self) -> psycopg.Connection[Any]:
         """Close it."""
         return psycopg.connect(
-            host=self._database_url.host or "",
-            port=self._database_url.port or 0,
-            user=self._database_url.username or "",
-            password=str(self._database_url.password),
-            dbname=self._database_url.database or "",
+            host=self.database_url.host or "",
+            port=self.database_url.port or 0,
+            user=self.database_url.username or "",
+            password=str(self.database_url.password),
+            dbname=self.database_url.database or "",
             autocommit=True,
             connect_timeout=5,
         )
@@ -190,7 +191,7 @@ class Cluster:
     def _secret_file(self, name: str) -> Path:
         path = self.folder / name
         path.touch(mode=0o600)
-        path.write_text(f"{self._database_url.password}\n")
+        path.write_text(f"{self.database_url.password}\n")
         return path
 
 

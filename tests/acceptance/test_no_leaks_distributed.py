@@ -91,9 +91,9 @@ def run(
         through = Elsewhere(f"redis://default@127.0.0.1:{proxy.port}/0", redis.password_file)
         cluster = Cluster(folder / "cluster", postgres, through, dict.fromkeys(ZONES, 1))
         made = Run(Site(cluster.api, sshd, accounts), cluster)
-        stack.enter_context(Watcher(made.seen))
         stack.enter_context(running(cluster))
-        _live(made)
+        with Watcher(made.seen):
+            _live(made)
         for part in cluster.parts:
             for path in ("metrics", "healthz", "readyz"):
                 answer = requests.get(f"http://{part.metrics}/{path}", timeout=30)
@@ -185,7 +185,13 @@ def test_the_search_was_in_every_place(run: Run) -> None:
     }
     looked_for |= {"metrics": "keyturn_", "login": "Accepted password"}
     places = {each.place for each in _everywhere(run, Search(looked_for))}
-    wanted = ("database dump", "bytes of the broker", "api.log", "worker-default-0/journal", "api /metrics")
+    wanted: tuple[str, ...] = (
+        "database dump",
+        "bytes of the broker",
+        "api.log",
+        "worker-default-0/journal",
+        "api /metrics",
+    )
     wanted += ("worker-far-1 /metrics", "audit export", "log of sshd", "answer to GET /operations/")
     assert [word for word in wanted if not any(word in place for place in places)] == []
 

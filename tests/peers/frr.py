@@ -39,7 +39,8 @@ class FrrVty:
         self._dir.chmod(0o755)
         self.config = self._dir / "bgpd.conf"
         self.config.write_text(
-            f"hostname rtr1\npassword {password}\nenable password {enable_password}\nline vty\n exec-timeout 5 0\n"
+            f"hostname rtr1\npassword {password}\nenable password {enable_password}\n"
+            "line vty\n exec-timeout 5 0\n"
         )
         for path in (self._dir, self.config):
             shutil.chown(path, "frr", "frr")

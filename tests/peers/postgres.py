@@ -54,6 +54,11 @@ class PostgresServer:
         self._initdb()
         self._start_first()
 
+    @property
+    def pid(self) -> int:
+        """The first process; all others are its children (postmaster.pid, first line)."""
+        return int((self._data / "postmaster.pid").read_text().split("\n", 1)[0])
+
     def create_database(self) -> str:
         """A new empty database; returns its SQLAlchemy URL, which holds the superuser's password."""
         name = f"kt_{secrets.token_hex(6)}"

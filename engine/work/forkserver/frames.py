@@ -207,6 +207,7 @@ def _encode_target(target: Target) -> Wire:
         "accept_any_host_key": target.accept_any_host_key,
         "connect_timeout": target.connect_timeout,
         "read_timeout": target.read_timeout,
+        "cleartext": target.cleartext,
         "jump": target.jump
         and {"target": _encode_target(target.jump.target), "login": encode_login(target.jump.login)},
     }
@@ -223,6 +224,7 @@ def _decode_target(data: Wire) -> Target:
         float(data["connect_timeout"]),
         float(data["read_timeout"]),
         jump and Hop(_decode_target(jump["target"]), decode_login(jump["login"])),
+        cleartext=data["cleartext"] is True,
     )
 
 

@@ -427,6 +427,35 @@ def test_profiles_are_listed_with_the_shipped_ones_whose_names_are_taken(api: Ap
     assert is_problem(api.post("/profiles", {"name": "mine", "speed": "fast", **shared}), 422, "bad_input")
 
 
+FIELD = {"executor": "ssh", "action": "change_secret", "content": 'expect "#"\nexec "[#COE_SENHA#]"\n'}
+
+
+def test_an_imported_template_is_versioned_by_its_content_and_shown(api: Api) -> None:
+    first = api.put("/templates/our/ssh/own", FIELD).json()
+    assert (first["name"], first["version"], first["change"]) == ("our/ssh/own", 1, "new")
+    assert {"code", "line", "message"} == set(first["findings"][0])
+    assert api.put("/templates/our/ssh/own", FIELD).json()["change"] == "unchanged"
+    again = api.put("/templates/our/ssh/own", {**FIELD, "content": FIELD["content"] + "end"}).json()
+    assert (again["version"], again["change"]) == (2, "changed")
+    shown = api.get("/templates/our/ssh/own").json()
+    assert (shown["version"], shown["source"], shown["executor"]) == (2, "imported", "ssh")
+
+
+def test_a_template_that_cannot_be_run_is_a_problem_with_its_line(api: Api) -> None:
+    refused = api.put("/templates/own", {**FIELD, "content": 'expect "#"\nexpct "x"\n'})
+    assert is_problem(refused, 422, "bad_template")
+    assert refused.json()["line"] == 2
+    assert is_problem(api.put("/templates/Own", FIELD), 422, "bad_template_name")
+    assert is_problem(api.put("/templates/fake-own-password", FIELD), 409, "name_taken")
+    assert is_problem(api.put("/templates/own", {**FIELD, "action": "fly"}), 422, "bad_input")
+
+
+def test_only_an_administrator_brings_templates(api: Api) -> None:
+    token = api.token_of(Role.READER)
+    answer = api.call("PUT", "/api/v1/templates/own", token, json=FIELD)
+    assert is_problem(answer, 403, "forbidden")
+
+
 def test_templates_are_listed_without_and_shown_with_their_text(api: Api) -> None:
     listed = api.get("/templates").json()
     assert "fake-own-password" in {each["name"] for each in listed}

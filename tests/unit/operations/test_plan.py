@@ -14,9 +14,10 @@ from engine.catalog.rules import add_policy, add_profile
 from engine.catalog.states import Action, LoginAs
 from engine.operations.plan import NoReconcileAccount, NoTemplate, TemplateDoesNotFit, plan_for
 from engine.store.clock import now
+from engine.templating.header import parse_file
 from engine.templating.imports import store_import
 from engine.templating.models import template
-from engine.templating.store import UnknownTemplate, newest, sync
+from engine.templating.store import UnknownTemplate, newest, put, sync
 from executors.contract import ProofKind, TemplateError
 from executors.registry import ExecutorUnavailable
 from tests.unit.scene import ACTOR, given_credential, given_device, zone
@@ -140,6 +141,30 @@ def test_a_self_change_template_is_refused_for_another_login_whose_secret_it_wou
     made = given_credential(connection, "ann@web1", auth="root@web1", template="linux-own-password")
     with pytest.raises(TemplateDoesNotFit, match="for a login as self, and here the login is root"):
         plan_for(connection, made.id, Action.CHANGE_SECRET)
+
+
+@pytest.mark.parametrize(
+    ("body", "fits"),
+    [
+        ('expect "*$"\nexec "passwd"\nexec "[#NEW_PASSWORD#]"\nexpect "*success*"\nend\n', False),
+        ('expect "*#"\nexec "passwd [#USERNAME#]"\nexec "[#NEW_PASSWORD#]"\nexpect "*success*"\nend\n', True),
+        ('expect "*#"\nexec "enable secret [#NEW_PASSWORD#]"\nexpect "*#"\nend\n', True),
+    ],
+)
+def test_a_field_template_that_names_no_account_is_not_run_by_another_login(
+    connection: Connection, body: str, fits: bool
+) -> None:
+    file = parse_file(body, "imported", executor="ssh", action=Action.CHANGE_SECRET)
+    put(connection, file, body, source="import", author="ann")
+    given_credential(connection, "root@web1")
+    made = given_credential(connection, "ann@web1", auth="root@web1", template="imported")
+    if fits:
+        plan = plan_for(connection, made.id, Action.CHANGE_SECRET)
+        assert plan.template is not None
+        assert plan.template.name == "imported"
+    else:
+        with pytest.raises(TemplateDoesNotFit, match="would change that login's own secret"):
+            plan_for(connection, made.id, Action.CHANGE_SECRET)
 
 
 def test_a_template_of_an_executor_that_the_device_does_not_offer_is_refused(connection: Connection) -> None:

@@ -22,6 +22,7 @@ action: change_secret
 version: 1
 summary: Sets the password.
 tags:
+  USERNAME: username
   NEW_PASSWORD: secret
 ---
 [change]

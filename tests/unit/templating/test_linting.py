@@ -14,6 +14,7 @@ action: change_secret
 version: 1
 summary: Sets the password.
 tags:
+  USERNAME: username
   NEW_PASSWORD: secret
 ---
 """
@@ -42,10 +43,10 @@ def test_a_template_with_a_header_says_itself_what_it_is_for() -> None:
 
 
 def test_what_is_wrong_with_header_or_body_is_named_with_its_line() -> None:
-    assert codes(only("x", HEADER)) == [("does-not-load", 9)]
+    assert codes(only("x", HEADER)) == [("does-not-load", 10)]
     assert codes(only("x", b"---\nname: own\n")) == [("does-not-load", 1)]
     wrong = only("x", HEADER + b"[change]\nset [#NEW_PASWORD#]\n")
-    assert codes(wrong) == [("does-not-load", 11)]
+    assert codes(wrong) == [("does-not-load", 12)]
     assert "there is no tag [#NEW_PASWORD#]" in wrong.findings[0].message
     assert wrong.executor == "fake"
 

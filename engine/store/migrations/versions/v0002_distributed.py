@@ -186,3 +186,4 @@ def upgrade() -> None:
         sqlite_where=sa.text("parent_operation_id IS NOT NULL"),
         postgresql_where=sa.text("parent_operation_id IS NOT NULL"),
     )
+    op.add_column("device", sa.Column("cleartext", sa.Boolean(), server_default=sa.false(), nullable=False))

@@ -291,7 +291,8 @@ def test_an_unknown_executor_is_a_mistake_of_the_caller() -> None:
 
 def test_errors_are_only_what_cannot_be_run() -> None:
     assert {rule.code for rule in RULES.values() if rule.severity is Severity.ERROR} == {
-        "unreadable", "does-not-load", "empty", "no-steps", "too-long", "unknown-directive", "unknown-tag", "unknown-encoder",
+        "unreadable", "does-not-load", "empty", "no-steps", "too-long", "unknown-directive", "unknown-tag",
+        "unknown-encoder",
         "tcl-not-allowed",
         "selenium-syntax", "selenium-not-allowed", "stored-procedure", "regex-may-hang",
     }  # fmt: skip

@@ -194,7 +194,7 @@ def test_a_shipped_template_parses_and_declares_the_tags_it_uses(path: Path) -> 
 
 
 def test_the_library_for_linux_is_complete() -> None:
-    assert len(LINUX) == 9
+    assert len(LINUX) == 17
 
 
 def _program(body: str) -> SshProgram:
