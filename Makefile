@@ -8,7 +8,7 @@ LOCK_ENV := build/lock
 LOCK := $(LOCK_ENV)/bin/uv pip compile --quiet --python-version 3.11 --generate-hashes \
 	--no-header --no-annotate --no-emit-index-url pyproject.toml
 
-.PHONY: help demo test check model faults bench lock clean
+.PHONY: help demo test check model faults fuzz bench lock clean
 
 help: ## say what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -41,6 +41,9 @@ faults: .venv/.installed ## kill processes at ten thousand points
 	$(BIN)/python -m tests.faults.kills --rounds 10000
 	$(BIN)/python -m tests.faults.storm --kills 500
 	$(BIN)/python -m tests.faults.outage
+
+fuzz: .venv/.installed ## throw random templates and values at every grammar
+	$(BIN)/python -m tests.fuzz
 
 bench: .venv/.installed ## measure what it costs
 	$(BIN)/python -m bench
