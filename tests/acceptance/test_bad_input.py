@@ -362,6 +362,7 @@ def test_a_data_directory_of_a_newer_version_is_left_as_it_is(tmp_path: Path) ->
         pass
     with sqlite3.connect(engine.data / "keyturn.sqlite") as database:
         database.execute("UPDATE alembic_version SET version_num = 'v9999_from_the_future'")
+        database.execute("UPDATE engine_state SET supports = '9999'")
     database.close()
     before = contents(engine.data)
     done = engine.run("up", "--data", engine.data, "--listen", "127.0.0.1:0", "--json")
