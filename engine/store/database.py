@@ -25,7 +25,10 @@ class Database:
     """Transactions over one database. Thread-safe; after a fork make a new one."""
 
     def __init__(self, url: str | URL, **options: Any) -> None:
-        self.engine: Engine = create_engine(make_url(url), **options)
+        target = make_url(url)
+        if target.get_backend_name() != "sqlite":
+            options = {"pool_pre_ping": True, **options}  # a server that was restarted costs nobody an error
+        self.engine: Engine = create_engine(target, **options)
         if self.engine.dialect.name == "sqlite":
             event.listen(self.engine, "connect", _prepare_sqlite)
             event.listen(self.engine, "begin", _begin_sqlite)

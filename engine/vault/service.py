@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 from sqlalchemy import Connection, Row, and_, delete, func, insert, literal, or_, select, update
 
-from engine.catalog.models import credential, zone
+from engine.catalog.models import credential, device, zone
 from engine.catalog.states import CredentialState
 from engine.record import audit, outbox
 from engine.store.clock import now
@@ -260,6 +261,25 @@ def _asked_for(
         return None if transcript is None else (transcript.sealed, bound), row.attempt_id
     version = sealed_version(connection, row.credential_id, row.number)
     return None if version is None else (version.sealed, version.context), row.number
+
+
+def unanswered(connection: Connection, own_zone: str, limit: int = 100) -> Sequence[int]:
+    """Requests that wait for a worker of this zone."""
+    waiting = (
+        select(reveal_request.c.id)
+        .join(credential, credential.c.id == reveal_request.c.credential_id)
+        .join(device, device.c.id == credential.c.device_id)
+        .join(zone, zone.c.id == device.c.zone_id)
+        .where(
+            zone.c.name == own_zone,
+            reveal_request.c.sealed.is_(None),
+            reveal_request.c.refused.is_(None),
+            reveal_request.c.expires > now(),
+        )
+        .order_by(reveal_request.c.id)
+        .limit(limit)
+    )
+    return connection.execute(waiting).scalars().all()
 
 
 def delete_expired(connection: Connection) -> None:

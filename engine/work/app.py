@@ -3,6 +3,7 @@ database's."""
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -14,7 +15,11 @@ from kombu import Queue
 
 from engine.work.names import OPERATION_TASK, REVEAL_TASK
 
+log = logging.getLogger(__name__)
+
 Handler = Callable[[int], None]
+
+LARGEST_ID = 2**31 - 1
 
 CONNECT_TIMEOUT = 3  # seconds
 ANSWER_TIMEOUT = 10  # seconds; longer than the broker lets a reader wait for a message
@@ -67,15 +72,23 @@ def make_app(broker: str, installation: str, queues: Sequence[str] = (), *, late
 
 
 def register(app: Celery, operation: Handler, reveal: Handler) -> None:
+    """Whatever else a message holds than one id is dropped, and its content kept out of the log."""
+
+    def given_id(given: tuple[object, ...], handler: Handler) -> None:
+        if len(given) == 1 and type(given[0]) is int and 0 < given[0] <= LARGEST_ID:
+            handler(given[0])
+        else:
+            log.warning("a message of the broker holds something else than an id, and is dropped")
+
     # Plain functions: a bound method would be taken for one of a task. Not shared: every other application of
     # the process would get these, and keep them when it registers its own.
     @app.task(name=OPERATION_TASK, ignore_result=True, shared=False)
-    def ring_operation(operation_id: int) -> None:
-        operation(operation_id)
+    def ring_operation(*given: object) -> None:
+        given_id(given, operation)
 
     @app.task(name=REVEAL_TASK, ignore_result=True, shared=False)
-    def ring_reveal(request_id: int) -> None:
-        reveal(request_id)
+    def ring_reveal(*given: object) -> None:
+        given_id(given, reveal)
 
     app.finalize()
 

@@ -22,6 +22,7 @@ from engine.vault import handover
 from engine.vault.errors import VaultError
 from engine.vault.journal import JournalWriter
 from engine.vault.keys import ZoneKeys
+from engine.vault.service import unanswered
 from engine.work.app import WorkerThread, make_app, register
 from engine.work.bell import Bell
 from engine.work.delivery.courier import Courier
@@ -69,7 +70,7 @@ class RunningWorker:
             self.bell,
             settings.zone,
             settings.tick,
-            (self._report, self._hand_over, self._purge, self._look_at_schema),
+            (self._report, self._reveal, self._hand_over, self._purge, self._look_at_schema),
         )
         self.tick.take = self.worker.take
         self.worker.ended = self.tick.ended
@@ -151,6 +152,13 @@ class RunningWorker:
             for zone in workers.zones_without_workers(connection, longest):
                 if duties.is_ours(connection, f"alone:{zone}"[:DUTY_NAME], ALONE_AGAIN):
                     outbox.notice(connection, "zone.without_worker", {"zone": zone})
+
+    def _reveal(self) -> None:
+        """What somebody waits to read, whether or not the bell was heard."""
+        with self._database.reading() as connection:
+            waiting = unanswered(connection, self._settings.zone)
+        for request_id in waiting:
+            self.worker.reveal(request_id)
 
     def _hand_over(self) -> None:
         """Re-seal what other zones need of this zone's secrets."""
