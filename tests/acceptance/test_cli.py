@@ -184,6 +184,7 @@ def test_a_data_directory_of_a_newer_version_is_refused(tmp_path: Path) -> None:
     stop(engine)
     with sqlite3.connect(tmp_path / "data" / "keyturn.sqlite") as database:
         database.execute("UPDATE alembic_version SET version_num = '9999'")
+        database.execute("UPDATE engine_state SET supports = '9999'")
     database.close()
     done = engine.run("up", "--listen", "127.0.0.1:0")
     assert done.returncode == Exit.NOT_READY

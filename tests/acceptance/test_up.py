@@ -126,6 +126,7 @@ def test_a_data_directory_of_a_newer_version_is_refused_and_left_alone(engine: E
     database = engine.data / "keyturn.sqlite"
     with closing(sqlite3.connect(database)) as connection, connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
+        connection.execute("UPDATE engine_state SET supports = '9999'")
     before = _schema(database)
     refused = engine.run("up", "--data", engine.data, "--listen", "127.0.0.1:0")
     assert refused.returncode not in (0, 2)
