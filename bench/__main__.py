@@ -13,7 +13,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from bench import contest, parts
+from bench import contest, distributed, parts
+from bench.distributed import distributed_table
 from bench.figures import rows
 from bench.page import contest_table, page, parts_table, throughput_table
 from tests.peers import sshd
@@ -48,6 +49,7 @@ def _measure(quick: bool) -> dict[str, Any]:
     return {
         "machine": _machine(),
         "parts": parts.measure(QUICK_CHANGES if quick else CHANGES_OF_PARTS),
+        "distributed": distributed.measure(QUICK_CHANGES if quick else distributed.CHANGES),
         "contest": contest.measure(
             contest.QUICK if quick else contest.FULL, lambda line: print(line, flush=True)
         ),
@@ -59,6 +61,7 @@ def _show(results: dict[str, Any]) -> None:
         contest_table(rows(results["contest"]["samples"])),
         throughput_table(results["parts"]),
         parts_table(results["parts"]),
+        distributed_table(results["distributed"]),
         json.dumps({name: results["parts"][name] for name in ("statements", "small", "doorbell")}, indent=1),
     ):
         print("\n" + shown)

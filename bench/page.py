@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from bench.distributed import distributed_table
 from bench.figures import BATCH, Row, rows, table
 
 AIM = 3.0  # times bare paramiko, one change a child
@@ -37,6 +38,8 @@ def page(results: Mapping[str, Any]) -> str:
         statements=parts["statements"]["statements"],
         commits=parts["statements"]["commits"],
         parts=parts_table(parts),
+        distributed=distributed_table(results["distributed"]),
+        per_second=results["distributed"]["distributed"]["per_second"],
         small=", ".join(f"{name} {value:.2f} ms" for name, value in parts["small"].items()),
         ring=parts["doorbell"]["ring_ms"],
         rings=parts["doorbell"]["per_second"],
