@@ -9,8 +9,8 @@ from functools import partial
 from typing import Protocol
 
 from executors.contract import Outcome, Transcript
-from executors.ssh.ansi import PlainText
 from executors.ssh.program import Script, Way
+from executors.terminal.ansi import PlainText
 
 OUTPUT_LIMIT = 256 * 1024  # characters looked at per command; the rest is read and thrown away
 WHOLE_FACTOR = 10  # a command may take ten times the silence it is allowed

@@ -88,7 +88,6 @@ class Cluster:
         self.folder = folder
         folder.mkdir(mode=0o700, exist_ok=True)
         self.database_url = make_url(postgres.create_database())  # with its password
-        self._database_url = self.database_url  # as test_zones.py still calls it
         self.settings = {
             "database": self.database_url._replace(password=None).render_as_string(),
             "database_password_file": str(self._secret_file("database.password")),

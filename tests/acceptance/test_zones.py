@@ -148,7 +148,7 @@ class Site:
 
     @contextmanager
     def database(self) -> Iterator[Database]:
-        made = Database(self.cluster._database_url)
+        made = Database(self.cluster.database_url)
         yield made
         made.dispose()
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from executors.ssh.ansi import LONGEST_UNFINISHED, PlainText
+from executors.terminal.ansi import LONGEST_UNFINISHED, PlainText
 
 CASES = [
     (b"\x1b[?2004hPassword: ", "Password: "),
