@@ -25,7 +25,7 @@ demo: .venv/.installed ## rotate one password on a disposable SSH target, and wa
 
 test: .venv/.installed ## run the tests, with the real servers that this machine can give
 	tests/peers/install
-	$(BIN)/pytest -n $(JOBS) --dist loadfile tests/unit tests/peers tests/acceptance tests/faults
+	$(BIN)/pytest -n $(JOBS) --dist loadfile --tb=short tests/unit tests/peers tests/acceptance tests/faults
 
 check: .venv/.installed ## lint, format, types, import arrows, indexes
 	$(BIN)/ruff check

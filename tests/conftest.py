@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import pytest_socket
 from hypothesis import settings
 
 from tests.peers import postgres as postgres_peer
@@ -77,6 +78,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "/tests/unit/" in item.path.as_posix():
             item.add_marker(pytest.mark.disable_socket)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown() -> None:
+    """After the fixtures: whoever patched a function of `socket` has just put the blocked one back."""
+    pytest_socket.enable_socket()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -19,7 +19,8 @@ from tests.peers import workdir
 from tests.peers.postgres import PostgresServer, binaries
 
 TICK = "0.5"  # seconds
-LEASE, DEADLINE = "20", "12"  # seconds; a killed worker's are ended by its successor, at once
+LEASE, DEADLINE = "150", "120"  # seconds; a killed worker's are ended by its successor, at once
+SHORT_LEASES = {"lease": "20", "deadline": "12"}  # where some are never ended by a successor
 NAME_FILE = "worker.name"
 
 

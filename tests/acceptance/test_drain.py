@@ -81,7 +81,7 @@ def site(
     box = Box([NewAccount(USER, "first-of-svc-0815")], folder / "hold")
     try:
         with clusters.running(Cluster(folder / "cluster", postgres, redis)) as made:
-            fakes = Fakes(made.api, folder)
+            fakes = Fakes.among(made.api, folder)
             yield Site(made, fakes, _slow(fakes, box, folder / "hold"))
     finally:
         box.stop()

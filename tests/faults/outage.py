@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from executors.fake.target import Behaviour
-from tests.acceptance.cluster import Cluster, running
+from tests.acceptance.cluster import SHORT_LEASES, Cluster, running
 from tests.acceptance.fakes import Fakes, Managed
 from tests.peers.postgres import PostgresServer
 from tests.peers.redis import RedisServer
@@ -34,7 +34,7 @@ def outage(folder: Path, seconds: float) -> str:
         stack.callback(postgres.remove)
         redis = RedisServer()
         stack.callback(redis.remove)
-        cluster = Cluster(folder / "cluster", postgres, redis, {"default": 2}, threads="2")
+        cluster = Cluster(folder / "cluster", postgres, redis, {"default": 2}, threads="2", **SHORT_LEASES)
         stack.enter_context(running(cluster))
         fakes = Fakes.among(cluster.api, folder)
         accounts = [fakes.account(SLOW) for _ in range(ACCOUNTS)]

@@ -28,7 +28,7 @@ import psycopg
 import requests
 
 from engine.cli.exits import Exit
-from tests.acceptance.cluster import Cluster, Worker, running
+from tests.acceptance.cluster import SHORT_LEASES, Cluster, Worker, running
 from tests.acceptance.engine import Site
 from tests.faults.judge import judged, open_value, zone_key
 from tests.peers.accounts import LocalAccounts, accepts
@@ -412,7 +412,9 @@ def storm(folder: Path, kills: int, others: int, changes: int, seed: int) -> Tal
         stack.callback(postgres.remove)
         redis = RedisServer()
         stack.callback(redis.remove)
-        cluster = stack.enter_context(running(Cluster(folder / "cluster", postgres, redis)))
+        cluster = stack.enter_context(
+            running(Cluster(folder / "cluster", postgres, redis, {"default": 2}, **SHORT_LEASES))
+        )
         made = Storm(Site(cluster.api, sshd, accounts), cluster, postgres, redis, seed)
         made.settle(pem)
         with Watch(sshd, accounts) as watch:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-from collections.abc import Iterable, Mapping
+import itertools
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 FIRST_UID: Final = 1000
 HOLD_POLL: Final = 0.02  # seconds
+PATIENT: Final = 50  # looks at the file between two signs of life: no reader calls the target silent
 
 
 @dataclass
@@ -50,12 +52,16 @@ class Accounts:
     def find(self, name: str) -> Account | None:
         return self._by_name.get(name)
 
-    async def change(self, account: Account, password: str) -> None:
-        """Set it; returns when it may be told."""
+    async def change(self, account: Account, password: str, say: Callable[[str], None]) -> None:
+        """Set it; returns when it may be told. Empty lines meanwhile show that it is at work."""
         account.held.append(password)
         if self._hold is None:
             return
         account.withheld = self._hold.exists()
-        while self._hold.exists():
+        for look in itertools.count(1):
+            if not self._hold.exists():
+                break
+            if look % PATIENT == 0:
+                say("\n")
             await asyncio.sleep(HOLD_POLL)
         account.withheld = False

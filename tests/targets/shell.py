@@ -173,7 +173,7 @@ class Shell:
                 return self._unchanged("Authentication token manipulation error")
             fault = None if self.root else _fault(account, new)
             if fault is None:
-                await self.accounts.change(account, new)
+                await self.accounts.change(account, new, self.console.say)
                 self.console.say("passwd: password updated successfully\n")
                 return 0
             self.console.say(fault + "\n")
@@ -192,7 +192,7 @@ class Shell:
                 self.console.say(f"chpasswd: (user {name}) pam_chauthtok() failed, error:\n")
                 self.console.say("User not known to the underlying authentication module\n")
                 return self._fail(f"chpasswd: (line {number}, user {name}) password not changed", 1)
-            await self.accounts.change(account, password)
+            await self.accounts.change(account, password, self.console.say)
         return 0
 
     async def usermod(self, arguments: Sequence[str]) -> int:
