@@ -124,6 +124,8 @@ LETTERS: Final = [
     "[#USERNAME#]",
     "[nl]",
     "\u3000",
+    "Q1 a x:",  # looks like a question of the dialogues below
+    "noise",
 ]
 
 

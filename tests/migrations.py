@@ -17,13 +17,15 @@ from engine.store import upgrade as upgrading
 from engine.store.database import Database
 
 OWN = Path(migrations.__file__).parent / "versions"
-NEXT = '''
+HEAD = max(path.name for path in OWN.glob("v*.py"))[1:5]  # the newest revision; file names begin with theirs
+LATER = f"{int(HEAD) + 1:04}"
+MIGRATION = '''
 """What a later release might do."""
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0003"
-down_revision = "0002"
+revision = "{revision}"
+down_revision = "{head}"
 supports = "{supports}"
 
 
@@ -39,7 +41,8 @@ def later_release(folder: Path, supports: str) -> Iterator[None]:
     """Inside, `upgrade` is that of a release with one migration more. `supports`: the oldest release that may
     work on what it makes."""
     folder.mkdir()
-    (folder / "v0003_later.py").write_text(NEXT.format(supports=supports))
+    migration = MIGRATION.format(revision=LATER, head=HEAD, supports=supports)
+    (folder / f"v{LATER}_later.py").write_text(migration)
     config = upgrading._config
 
     def longer(connection: Connection) -> Config:

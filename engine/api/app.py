@@ -17,6 +17,7 @@ from engine.api import (
     restored,
     rules,
     templates,
+    trials,
     workers,
 )
 from engine.api.context import ApiContext
@@ -48,7 +49,8 @@ def create_app(context: ApiContext) -> FastAPI:
     )
     app.state.context = context
     routes = APIRouter(prefix=PREFIX, responses=PROBLEMS)
-    for room in (devices, credentials, rules, templates, operations, audit, receivers, restored, workers):
+    rooms = (devices, credentials, rules, templates, trials, operations, audit, receivers, restored, workers)
+    for room in rooms:
         routes.include_router(room.router)
     app.include_router(routes)
     app.include_router(health.router)

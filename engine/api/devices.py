@@ -6,7 +6,7 @@ from fastapi import APIRouter
 
 from engine.api.context import Context
 from engine.api.identity import Administrator, Readable
-from engine.api.schemas import Bare, DeviceBody, ReasonBody, TrustBody
+from engine.api.schemas import Bare, ConsentBody, DeviceBody, ReasonBody, TrustBody
 from engine.catalog import devices
 from engine.catalog.devices import Device, NewDevice
 
@@ -39,6 +39,13 @@ def trust(name: str, body: TrustBody, context: Context, caller: Administrator) -
     """Pin a host key in place of the pinned ones of its type."""
     with context.database.writing() as connection:
         return devices.trust_host_key(connection, caller.name, name, body.host_key)
+
+
+@router.post("/{name}/consent")
+def consent(name: str, body: ConsentBody, context: Context, caller: Administrator) -> Device:
+    """Allow what a device that cannot do better needs, or allow it no longer."""
+    with context.database.writing() as connection:
+        return devices.set_consents(connection, caller.name, name, body.model_dump(exclude_none=True))
 
 
 @router.post("/{name}/pause")

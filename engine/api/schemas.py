@@ -101,6 +101,12 @@ class DeviceBody(Body):
     host_keys: list[Annotated[Clean, Field(max_length=8192)]] = []
     jump: Name | None = None
     cleartext: bool = False
+    weak_algorithms: bool = False
+
+
+class ConsentBody(Body):
+    cleartext: bool | None = None
+    weak_algorithms: bool | None = None
 
 
 class TrustBody(Body):

@@ -10,17 +10,20 @@ from pydantic import BaseModel, ConfigDict
 from engine.api.context import Context
 from engine.api.identity import Administrator, Readable
 from engine.catalog.states import Action
-from engine.templating.imports import Change, store_import
-from engine.templating.store import Template, list_templates, newest
+from engine.templating.header import Tier, parse_file
+from engine.templating.imports import Change, retire, store_import
+from engine.templating.store import SHIPPED, Template, list_templates, newest
+from executors.contract import TemplateError
 
 router = APIRouter(prefix="/templates", tags=["templates"])
 
 
 class TemplateLine(BaseModel):
-    """A template without its content."""
+    """A template without its content. `tier` is None for one that nobody here has tried."""
 
     name: str
     version: int
+    tier: Tier | None
     executor: str
     action: Action
     source: str
@@ -62,11 +65,22 @@ def _line(one: Template) -> dict[str, Any]:
     return {
         "name": one.name,
         "version": one.version,
+        "tier": _tier(one),
         "executor": one.executor,
         "action": one.action,
         "source": one.source,
         "sha256": one.sha256,
     }
+
+
+def _tier(one: Template) -> Tier | None:
+    """What we have tried it on; what a header from elsewhere says of itself is no evidence."""
+    if one.source != SHIPPED:
+        return None
+    try:
+        return parse_file(one.content, one.name, executor=one.executor, action=one.action).tier
+    except TemplateError:  # stored by a newer release, whose headers have keys that this one does not know
+        return None
 
 
 @router.get("/{name:path}", dependencies=[Readable])
@@ -82,3 +96,10 @@ def store(name: str, body: TemplateBody, context: Context, caller: Administrator
         done = store_import(connection, caller.name, name, body.content, body.executor, body.action)
     findings = [FindingLine(code=each.code, line=each.line, message=each.message) for each in done.findings]
     return ImportedLine(**_line(done.template), change=done.change, findings=findings)
+
+
+@router.post("/{name:path}/retire")
+def take_out_of_use(name: str, context: Context, caller: Administrator) -> TemplateLine:
+    """Take an imported template out of use, such as the old name of a renamed file; its versions stay."""
+    with context.database.writing() as connection:
+        return TemplateLine(**_line(retire(connection, caller.name, name)))

@@ -20,6 +20,8 @@ from engine.store.clock import now
 from engine.store.statements import insert_unless_there
 
 MAX_CONNECTIONS: Final = 1000
+CONSENTS: Final = ("cleartext", "weak_algorithms")
+"""What a person may allow for a device that cannot do better."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,7 @@ class NewDevice:
     host_keys: tuple[str, ...] = ()
     jump: str | None = None
     cleartext: bool = False  # its secrets may be sent where others can read them
+    weak_algorithms: bool = False  # its ssh may be of algorithms that are no longer safe
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,7 @@ class Device:
     paused: bool
     pause_reason: str | None
     cleartext: bool
+    weak_algorithms: bool
     host_keys: tuple[TrustedKey, ...]
     created: float
 
@@ -96,6 +100,7 @@ def add_device(connection: Connection, actor: str, new: NewDevice) -> Device:
     for key in keys:
         _pin(connection, actor, device_id, key)
     details = {"address": values["address"], "zone": new.zone, "host_keys": len(keys)}
+    details |= {name: True for name in CONSENTS if values[name]}
     audit.write(connection, actor=actor, action="device.add", object=f"device {name}", details=details)
     if new.jump is not None:
         set_jump(connection, actor, name, new.jump)
@@ -117,6 +122,7 @@ def _checked(new: NewDevice) -> dict[str, Any]:
         "tags": checks.tags(new.tags),
         "connection_limit": new.connection_limit,
         "cleartext": new.cleartext,
+        "weak_algorithms": new.weak_algorithms,
     }
 
 
@@ -227,6 +233,22 @@ def set_jump(connection: Connection, actor: str, name: str, jump: str | None) ->
     _check_way(connection, place)
     details = {"jump": jump}
     audit.write(connection, actor=actor, action="device.jump", object=f"device {place.name}", details=details)
+    return get_device(connection, name)
+
+
+def set_consents(connection: Connection, actor: str, name: str, consents: Mapping[str, bool]) -> Device:
+    """Allow what `CONSENTS` names, or allow it no longer; it counts from the next connection on.
+
+    Raises UnknownDevice, BadInput.
+    """
+    place = device_row(connection, name)
+    if not consents or not consents.keys() <= set(CONSENTS):
+        raise BadInput("consent", f"say which of these is allowed or no longer is: {', '.join(CONSENTS)}")
+    connection.execute(update(device).where(device.c.id == place.id).values(**consents))
+    details = dict(consents)
+    audit.write(
+        connection, actor=actor, action="device.consent", object=f"device {place.name}", details=details
+    )
     return get_device(connection, name)
 
 

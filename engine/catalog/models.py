@@ -47,6 +47,7 @@ device = Table(
     Column("pause_reason", String(200)),
     # A person decided that its secrets may be sent where others can read them, as telnet does.
     Column("cleartext", Boolean, nullable=False, default=False, server_default=false()),
+    Column("weak_algorithms", Boolean, nullable=False, default=False, server_default=false()),
     moment("created"),
 )
 

@@ -184,6 +184,36 @@ def _ssh_key(name: str, login: LoginAs) -> Profile:
     )
 
 
+def _product(vendor: str, model: str, prefix: str, other: LoginAs = LoginAs.OTHER) -> tuple[Profile, ...]:
+    """The profiles of a device whose record names this vendor and model, called as their templates are."""
+    by = "root" if other is LoginAs.ROOT else "administrator"
+    match = Match(vendor=vendor, model=model, kind=CredentialKind.PASSWORD)
+    return tuple(
+        Profile(
+            name=name,
+            executor="ssh",
+            service="ssh",
+            templates={Action.CHANGE_SECRET: name},
+            match=match,
+            login=login,
+        )
+        for name, login in ((f"{prefix}-own-password", LoginAs.SELF), (f"{prefix}-by-{by}", other))
+    )
+
+
+def _enable(vendor: str, model: str, name: str) -> Profile:
+    """An enable secret opens no login: the template itself tries it."""
+    return Profile(
+        name=name,
+        executor="ssh",
+        service="ssh",
+        templates={Action.CHANGE_SECRET: name},
+        match=Match(vendor=vendor, model=model, kind=CredentialKind.ENABLE),
+        login=LoginAs.OTHER,
+        proof=ProofKind.NONE,
+    )
+
+
 SHIPPED: Final = (
     _shipped("linux-own-password", "ssh", LoginAs.SELF, {Action.CHANGE_SECRET: "linux-own-password"}),
     _shipped(
@@ -211,4 +241,25 @@ SHIPPED: Final = (
     _ssh_key("linux-ssh-key-by-sudoer", LoginAs.OTHER),
     _shipped("fake-own", "fake", LoginAs.SELF, {Action.CHANGE_SECRET: "fake-own-password"}),
     _shipped("fake-by-admin", "fake", LoginAs.OTHER, {Action.CHANGE_SECRET: "fake-by-admin"}),
+    *_product("IBM", "AIX", "aix", LoginAs.ROOT),
+    *_product("Oracle", "Solaris", "solaris", LoginAs.ROOT),
+    *_product("FreeBSD", "FreeBSD", "freebsd", LoginAs.ROOT),
+    *_product("OpenBSD", "OpenBSD", "openbsd", LoginAs.ROOT),
+    *_product("Alpine", "Alpine Linux", "alpine", LoginAs.ROOT),
+    *_product("Cisco", "IOS", "cisco-ios"),
+    *_product("Cisco", "IOS XR", "cisco-iosxr"),
+    *_product("Cisco", "NX-OS", "cisco-nxos"),
+    *_product("Cisco", "ASA", "cisco-asa"),
+    _enable("Cisco", "IOS", "cisco-ios-enable"),
+    _enable("Cisco", "ASA", "cisco-asa-enable"),
+    *_product("Juniper", "Junos", "juniper-junos"),
+    *_product("Arista", "EOS", "arista-eos"),
+    *_product("Huawei", "VRP", "huawei-vrp"),
+    *_product("MikroTik", "RouterOS", "mikrotik-routeros"),
+    *_product("F5", "BIG-IP", "f5"),
+    *_product("Fortinet", "FortiOS", "fortios"),
+    *_product("Palo Alto Networks", "PAN-OS", "panos"),
+    *_product("Check Point", "Gaia", "gaia"),
+    *_product("HPE", "iLO", "ilo"),
+    *_product("Dell", "iDRAC", "idrac"),
 )

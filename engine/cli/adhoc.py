@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -27,14 +28,19 @@ from executors.contract import (
     Section,
     Target,
     TemplateError,
+    Value,
     Values,
     Verdict,
 )
 from executors.registry import ExecutorUnavailable, load
 from executors.session import Job, Session
+from executors.terminal.recording import Recorder, Recording
 
 DEADLINE: Final = 240.0  # seconds for the whole run
 RIGHT: Final = frozenset({Verdict.OPENS, Verdict.RESTRICTED})
+SHOWN: Final = (
+    "USERNAME", "CURRENT_PASSWORD", "NEW_PASSWORD", "AUTH_USER", "AUTH_PASSWORD", "HOSTNAME", "IP",
+)  # fmt: skip
 LEFT_ALONE: Final = frozenset({"locked", "no_password"})
 # What each action proves at the end: that this tag's secret opens the account.
 PROVEN_TAG: Final = {Action.CHANGE_SECRET: "NEW_PASSWORD", Action.VERIFY: "CURRENT_PASSWORD"}
@@ -61,6 +67,7 @@ class Ended:
     proof: Proof | None = None
     steps: list[dict[str, Any]] = field(default_factory=list)
     plan: Sequence[str] | None = None
+    said: Values = field(default_factory=dict, repr=False)  # values that the target may have shown
     transcript: str = ""
 
     def take(self, section: str, report: Report) -> bool:
@@ -97,8 +104,9 @@ class Ended:
         return shown if self.plan is None else shown | {"plan": list(self.plan)}
 
 
-def run(given: Given, *, dry: bool) -> Ended:
-    """Drive the template. Raises CommandFailed for what is wrong before anything was touched."""
+def run(given: Given, *, dry: bool, recorder: Recorder | None = None) -> Ended:
+    """Drive the template, and note its dialogue. Raises CommandFailed for what is wrong before anything was
+    touched."""
     try:
         file = parse_file(
             _content(given.file), given.file.name, executor=given.executor, action=Action.CHANGE_SECRET
@@ -114,8 +122,11 @@ def run(given: Given, *, dry: bool) -> Ended:
         raise input_refused(str(error), error.code) from None
     except ExecutorUnavailable as error:
         raise input_refused(str(error), "no_executor") from None
-    with Session(load(given.executor), _job(given, file, values)) as session:
-        ended = Ended(plan=plan if dry else None)
+    executor = load(given.executor)
+    if recorder is not None:
+        executor = Recording(executor, recorder)
+    with Session(executor, _job(given, file, values)) as session:
+        ended = Ended(plan=plan if dry else None, said={**values, **_known(facts)})
         if (
             ended.take("status", report := session.prepare())
             and not dry
@@ -126,10 +137,15 @@ def run(given: Given, *, dry: bool) -> Ended:
     return ended
 
 
+def leaves_alone(action: str, status: str) -> bool:
+    """Whether an account of this status is not changed."""
+    return action == Action.CHANGE_SECRET and status in LEFT_ALONE
+
+
 def _left_alone(report: Report, file: TemplateFile, ended: Ended) -> bool:
     """A locked account stays as it is: setting its password would open it again (chpasswd(8))."""
     status = report.facts.get("status", "")
-    if file.action is not Action.CHANGE_SECRET or status not in LEFT_ALONE:
+    if not leaves_alone(file.action, status):
         return False
     ended.outcome = Outcome.ACCOUNT_DISABLED
     ended.message = (
@@ -220,6 +236,15 @@ def _port(text: str) -> Any:
     if not (text.isascii() and text.isdigit()):
         raise input_refused("the value of PORT is no port; write a number from 1 to 65535", "bad_value")
     return int(text)
+
+
+def _known(facts: TagFacts) -> Values:
+    """What a target may show of the login and the account, whether the template uses it or not."""
+    known: dict[str, Value] = {}
+    for name in SHOWN:
+        with suppress(BadValue, UnresolvableTag):
+            known |= resolve(frozenset({name}), facts)
+    return known
 
 
 def _refuse_never_touched(facts: TagFacts, program: Program) -> None:

@@ -13,7 +13,7 @@ from engine.cli.client import Client
 from engine.cli.exits import Exit
 from engine.cli.frame import EngineGroup, Shared, pass_shared, say, show_one, show_rows
 from engine.cli.secrets import read_secret
-from engine.cli.waiting import TIMEOUT, end_with, wait_for
+from engine.cli.waiting import end_with, timeout_option, wait_for
 
 KINDS = ("password", "ssh_key", "enable", "community", "api_key", "certificate", "information")
 OF_LINES = ("ssh_key", "certificate")  # kinds whose secret is text of several lines
@@ -26,13 +26,6 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 secret_file = click.option(
     "--secret-file", metavar="F", help="File that holds the secret, or - for standard input."
-)
-timeout_option = click.option(
-    "--timeout",
-    type=click.FloatRange(min=0),
-    default=TIMEOUT,
-    show_default=True,
-    help="Seconds that --wait waits.",
 )
 
 

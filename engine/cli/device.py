@@ -12,8 +12,8 @@ from engine.cli.frame import EngineGroup, Shared, pass_shared, say, show_one, sh
 
 COLUMNS = ("name", "address", "ports", "zone", "vendor", "model", "type", "site", "paused")
 DETAILS = (
-    *COLUMNS, "id", "authority", "domain", "tags", "connection_limit", "jump", "cleartext", "pause_reason",
-    "keys",
+    *COLUMNS, "id", "authority", "domain", "tags", "connection_limit", "jump", "cleartext",
+    "weak_algorithms", "pause_reason", "keys",
 )  # fmt: skip
 
 
@@ -59,6 +59,7 @@ def named_ports(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -
 @click.option("--limit", type=int, default=4, show_default=True, help="Connections at a time.")
 @click.option("--jump", metavar="USER@DEVICE", help="Credential that logs in to the jump host.")
 @click.option("--cleartext", is_flag=True, help="Let secrets be sent unencrypted, as telnet does.")
+@click.option("--weak-algorithms", is_flag=True, help="Let ssh fall back to SHA-1, CBC and the like.")
 @pass_shared
 def add(shared: Shared, /, limit: int, type_: str, **given: Any) -> None:
     """Register a device. Nothing connects to it yet."""
@@ -98,6 +99,19 @@ def trust(shared: Shared, name: str, host_key: str) -> None:
     """Pin a host key in place of the pinned ones of its type."""
     changed = shared.client().post(f"/devices/{quote(name, safe='')}/trust", {"host_key": host_key})
     say(shared, changed, f"device {changed['name']}: the key is pinned")
+
+
+@device.command()
+@click.argument("name")
+@click.option("--cleartext/--no-cleartext", default=None, help="Secrets may be sent unencrypted.")
+@click.option("--weak-algorithms/--no-weak-algorithms", default=None, help="ssh may fall back to SHA-1, CBC.")
+@pass_shared
+def consent(shared: Shared, /, name: str, **given: bool | None) -> None:
+    """Allow what a device that cannot do better needs, or allow it no longer."""
+    body = {consented: value for consented, value in given.items() if value is not None}
+    changed = shared.client().post(f"/devices/{quote(name, safe='')}/consent", body)
+    allowed = [word for word in ("cleartext", "weak_algorithms") if changed[word]]
+    say(shared, changed, f"device {changed['name']} allows: {', '.join(allowed) or 'nothing of this kind'}")
 
 
 @device.command()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import wraps
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -11,18 +12,21 @@ from urllib.parse import quote
 import click
 
 from engine.cli.adhoc import Ended, Given, run, tag_name
+from engine.cli.credential import KINDS
 from engine.cli.errors import input_refused
 from engine.cli.exits import Exit
-from engine.cli.frame import EngineGroup, Shared, pass_shared, printable, show_json, show_rows
+from engine.cli.frame import EngineGroup, Shared, pass_shared, printable, say, show_json, show_rows
 from engine.cli.guard import is_loopback, refuse_managed
 from engine.cli.secrets import STDIN, read_secret
 from engine.cli.template_files import gather
+from engine.cli.waiting import end_with, timeout_option, wait_for
 from engine.templating.header import LEGAL_NAME
 from engine.templating.tags import TAGS
 from executors.contract import Login, Secret, Target, ValueKind
 from executors.language.findings import Status
 
-COLUMNS = ("name", "version", "executor", "action", "source")
+COLUMNS = ("name", "version", "tier", "action", "sha256")  # as many as 80 characters hold; --json has all
+DIGITS = 12  # of a SHA-256 in a table: enough to tell two versions apart, --json has the whole
 SECRET_TAGS = frozenset(name for name, spec in TAGS.items() if spec.kind is ValueKind.SECRET)
 LINT_COLUMNS = ("status", "executor", "action", "path")
 IMPORT_COLUMNS = ("path", "name", "version", "result", "message")
@@ -48,16 +52,19 @@ def template() -> None:
 @pass_shared
 def list_(shared: Shared) -> None:
     """Templates in use; without --data those that come with this release."""
-    show_rows(shared, _shipped() if shared.data is None else shared.client().get("/templates"), COLUMNS)
+    rows = _shipped() if shared.data is None else shared.client().get("/templates")
+    shorter = rows if shared.as_json else [{**each, "sha256": each["sha256"][:DIGITS]} for each in rows]
+    show_rows(shared, shorter, COLUMNS)
 
 
-def _shipped() -> list[dict[str, object]]:
+def _shipped() -> list[dict[str, Any]]:
     from engine.templating.library import shipped
 
     return [
         {
             "name": each.name,
             "version": each.version,
+            "tier": each.tier,
             "executor": each.executor,
             "action": each.action.value,
             "source": "shipped",
@@ -144,8 +151,8 @@ def _show_import(rows: list[dict[str, Any]]) -> None:
 def test_(shared: Shared, file: Path, dialogue: Path | None) -> None:
     """Play a recorded dialogue to a template: no device, no waiting, with hostile secrets, byte by byte.
 
-    In a dialogue `< ` begins what the device says, `> ` a line that it must hear, `>> ` bytes without the end
-    of a line. Exits with 14 if the template leaves the dialogue in any of the ways in which it is played.
+    In a dialogue `< ` begins what the device says, `> ` a line that it must hear; docs/template-bench.md has
+    the rest. Exits with 14 if the template leaves the dialogue in any of the ways in which it is played.
     """
     from engine.cli.template_bench import bench
 
@@ -168,51 +175,98 @@ def named_values(_: click.Context, __: click.Parameter, given: tuple[str, ...]) 
     return named
 
 
-@template.command("run")
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--executor", required=True, metavar="NAME", help="Such as ssh.")
-@click.option("--address", required=True, metavar="A")
-@click.option("--port", required=True, type=click.IntRange(1, 65535), metavar="P")
-@click.option("--login", required=True, metavar="USER", help="Who logs in.")
-@click.option("--login-secret-file", required=True, metavar="F", help="File, or - for standard input.")
-@click.option("--tag", "tags", multiple=True, callback=named_values, metavar="NAME=VALUE")
-@click.option("--secret-tag", "secret_tags", multiple=True, callback=named_values, metavar="NAME=FILE")
-@click.option(
-    "--host-key", "host_keys", multiple=True, metavar="LINE", help="The pinned key: 'ssh-ed25519 AAAA…'."
+ONE_TARGET = (
+    click.argument("file", type=click.Path(path_type=Path, dir_okay=False)),
+    click.option("--executor", required=True, metavar="NAME", help="Such as ssh."),
+    click.option("--address", required=True, metavar="A"),
+    click.option("--port", required=True, type=click.IntRange(1, 65535), metavar="P"),
+    click.option("--login", required=True, metavar="USER", help="Who logs in."),
+    click.option("--login-secret-file", required=True, metavar="F", help="File, or - for standard input."),
+    click.option("--tag", "tags", multiple=True, callback=named_values, metavar="NAME=VALUE"),
+    click.option("--secret-tag", "secret_tags", multiple=True, callback=named_values, metavar="NAME=FILE"),
+    click.option(
+        "--host-key", "host_keys", multiple=True, metavar="LINE", help="The pinned key: 'ssh-ed25519 AAAA…'."
+    ),
+    click.option("--accept-any-host-key", is_flag=True, help="For loopback addresses only."),
+    click.option("--cleartext", is_flag=True, help="Let secrets be sent unencrypted, as telnet does."),
+    click.option("--weak-algorithms", is_flag=True, help="Let ssh fall back to SHA-1, CBC and the like."),
 )
-@click.option("--accept-any-host-key", is_flag=True, help="For loopback addresses only.")
-@click.option("--dry-run", is_flag=True, help="Log in, show the plan, change nothing.")
-@pass_shared
-def run_(
-    shared: Shared,
-    file: Path,
-    executor: str,
-    address: str,
-    port: int,
-    login: str,
-    login_secret_file: str,
-    tags: dict[str, str],
-    secret_tags: dict[str, str],
-    host_keys: tuple[str, ...],
-    accept_any_host_key: bool,
-    dry_run: bool,
-) -> None:
-    """Drive one template against one target. Its secrets are not kept: no vault, no journal."""
-    if accept_any_host_key and not is_loopback(address):
-        raise input_refused(
-            "--accept-any-host-key is for loopback addresses only; pin the key with --host-key"
+
+
+def one_target(command: Callable[..., None]) -> Callable[..., None]:
+    """The template, the target and the values of a run by hand, which the command gets as `given`."""
+
+    @wraps(command)
+    def with_given(
+        shared: Shared,
+        /,
+        file: Path,
+        executor: str,
+        address: str,
+        port: int,
+        login: str,
+        login_secret_file: str,
+        tags: dict[str, str],
+        secret_tags: dict[str, str],
+        host_keys: tuple[str, ...],
+        accept_any_host_key: bool,
+        cleartext: bool,
+        weak_algorithms: bool,
+        **more: Any,
+    ) -> None:
+        if accept_any_host_key and not is_loopback(address):
+            raise input_refused(
+                "--accept-any-host-key is for loopback addresses only; pin the key with --host-key"
+            )
+        refuse_managed(shared, address)
+        secrets = _secrets(login_secret_file, tags, secret_tags)
+        target = Target(
+            address,
+            address,
+            port,
+            host_keys,
+            accept_any_host_key,
+            cleartext=cleartext,
+            weak_algorithms=weak_algorithms,
         )
-    refuse_managed(shared, address)
-    secrets = _secrets(login_secret_file, tags, secret_tags)
-    given = Given(
-        file=file,
-        executor=executor,
-        target=Target(address, address, port, host_keys, accept_any_host_key),
-        login=Login(login, secrets.pop("")),
-        tags=tags,
-        secrets=secrets,
-    )
-    _print(shared, ended := run(given, dry=dry_run))
+        given = Given(file, executor, target, Login(login, secrets.pop("")), tags, secrets)
+        command(shared, given, **more)
+
+    made: Callable[..., None] = pass_shared(with_given)
+    for option in reversed(ONE_TARGET):
+        made = option(made)
+    return made
+
+
+@template.command("run")
+@one_target
+@click.option("--dry-run", is_flag=True, help="Log in, show the plan, change nothing.")
+def run_(shared: Shared, /, given: Given, dry_run: bool) -> None:
+    """Drive one template against one target. Its secrets are not kept: no vault, no journal."""
+    _end(shared, run(given, dry=dry_run))
+
+
+@template.command("record")
+@one_target
+@click.option(
+    "--dialogue",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="F",
+    help="Where to write it; FILE.lines unless it is said.",
+)
+def record_(shared: Shared, /, given: Given, dialogue: Path | None) -> None:
+    """Drive one template against one target, as `run` does, and write down their dialogue for `test`.
+
+    Values are written as their tags. Nothing is written, and it exits with 14, if a secret would be left in
+    it or if it does not play again with other values.
+    """
+    from engine.cli.template_bench import record
+
+    _end(shared, record(given, dialogue or given.file.with_name(given.file.name + ".lines")))
+
+
+def _end(shared: Shared, ended: Ended) -> None:
+    _print(shared, ended)
     if ended.exit_code is not Exit.OK:
         click.get_current_context().exit(int(ended.exit_code))
 
@@ -241,3 +295,39 @@ def _print(shared: Shared, ended: Ended) -> None:
     told = f"; proof: {document['proof']}" if document["proof"] else ""
     why = f" ({document['message']})" if "message" in document else ""
     return click.echo(f"outcome: {document['outcome']}{told}{why}")
+
+
+@template.command("retire")
+@click.argument("name")
+@pass_shared
+def retire_(shared: Shared, name: str) -> None:
+    """Take an imported template out of use: a renamed file leaves its old name behind.
+
+    Its versions stay, and importing it again brings it back. Refused while a profile or a credential names
+    it.
+    """
+    gone = shared.client().post(f"/templates/{quote(name, safe='/')}/retire")
+    if shared.as_json:
+        return show_json(gone)
+    return click.echo(f"{gone['name']} is out of use; its versions up to {gone['version']} are kept")
+
+
+@template.command("trial")
+@click.argument("name")
+@click.argument("credential", metavar="USER@DEVICE")
+@click.option("--kind", type=click.Choice(KINDS), help="Where the account has credentials of several kinds.")
+@click.option("--wait", is_flag=True, help="Until it is proven, failed, or waits for a person.")
+@timeout_option
+@pass_shared
+def trial_(shared: Shared, name: str, credential: str, kind: str | None, wait: bool, timeout: float) -> None:
+    """Change one credential with a template of the tier `emulated`.
+
+    From now on the template is that credential's own. When a change with it is proven, that is recorded, and
+    every profile and policy may use the template.
+    """
+    client = shared.client()
+    wanted = {"template": name, "credential": credential, **({} if kind is None else {"kind": kind})}
+    asked = client.post("/trials", wanted)
+    if wait:
+        return end_with(shared, wait_for(client, asked["operation"], timeout))
+    return say(shared, asked, f"operation {asked['operation']} {asked['state']}")

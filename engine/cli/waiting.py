@@ -16,6 +16,15 @@ TIMEOUT: Final = 300.0  # seconds
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0  # seconds
 
 
+timeout_option = click.option(
+    "--timeout",
+    type=click.FloatRange(min=0),
+    default=TIMEOUT,
+    show_default=True,
+    help="Seconds that --wait waits.",
+)
+
+
 def wait_for(client: Client, operation_id: int, timeout: float) -> dict[str, Any]:
     """The operation once it is terminal or waits for a person; or as it stands after `timeout` seconds."""
     until = time.monotonic() + timeout

@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 from engine.catalog.models import credential, device
 from engine.catalog.rules import get_policy
 from engine.catalog.states import Action, CredentialState, allowed
-from engine.operations import admission, budget
+from engine.operations import admission, budget, trials
 from engine.operations import statements as sql
 from engine.operations.admission import CHANGING
 from engine.operations.budget import Budget
@@ -49,6 +49,7 @@ class DeviceRef:
     domain: str
     host_keys: tuple[str, ...]
     cleartext: bool  # whether secrets may be sent unencrypted
+    weak_algorithms: bool  # whether ssh may use algorithms that are no longer safe
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +168,7 @@ def _claim(
     logins, parent = _opened_here(connection, row, plan, logins, _parent(connection, row))
     connects_first = action is not Action.VERIFY and "sent" not in dict(status).values()
     if connects_first:
+        trials.check(connection, plan, row.trigger)
         _charge(connection, operation_id, _charged(logs_in, others), budgets)
     epoch = _take(connection, own, worker, lease)
     _share(connection, operation_id, others)
@@ -542,7 +544,16 @@ def _drop_outdated(connection: Connection, row: Row[Any]) -> None:
 def _device(connection: Connection, device_id: int) -> DeviceRef:
     row = connection.execute(sql.DEVICE, {"which": device_id}).one()
     keys = connection.execute(sql.HOST_KEYS, {"which": device_id}).scalars()
-    return DeviceRef(row.id, row.name, row.address, row.ports, row.domain, tuple(keys), row.cleartext)
+    return DeviceRef(
+        row.id,
+        row.name,
+        row.address,
+        row.ports,
+        row.domain,
+        tuple(keys),
+        row.cleartext,
+        row.weak_algorithms,
+    )
 
 
 def _jump_device(connection: Connection, jump: CredentialRef | None) -> DeviceRef | None:

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Row, func, insert, select, update
 
 from engine.catalog.models import account
 from engine.catalog.states import Action, CredentialState, allowed
-from engine.operations import budget, claims
+from engine.operations import budget, claims, trials
 from engine.operations import statements as sql
 from engine.operations.claims import Claim
 from engine.operations.errors import LeaseLost, NumberTaken, Postponed
@@ -38,6 +38,7 @@ from executors.contract import Outcome, StepRecord
 MAX_DEPTH = 8
 UNDECIDED_DELAY = 5.0  # seconds until an unreachable target is probed again; grows with the attempts
 UNDECIDED_CAP = 600.0
+UNDO_MARGIN = 60.0  # seconds after a target should have taken a change back
 HANDED_OVER_IN = 1.0  # seconds until an operation looks again for a secret of another zone
 
 
@@ -505,6 +506,7 @@ def _succeeded(
 ) -> OperationState:
     if claim.facts.goal is Goal.VERIFY:
         return _verified(connection, claim, evidence)
+    trials.record(connection, claim.plan, claim.credential.name, claim.operation_id, claim.requester)
     deactivated = claim.facts.goal is Goal.DEACTIVATE
     _settle_credential(
         connection, claim, CredentialState.INACTIVE if deactivated else CredentialState.MANAGED
@@ -658,12 +660,28 @@ def _not_saved(
     tell_also(connection, "operation.not_saved", claim.operation_id, claim.credential.name)
     retry = claim.plan.policy.retry
     if claim.attempts >= retry.attempts:
+        if claim.plan.undo_seconds:
+            _look_again(connection, claim)
         return _end(
             connection, claim, OperationState.SUCCEEDED, evidence, "in force, but not saved on the device"
         )
     state = _end(connection, claim, OperationState.SCHEDULED, evidence, "not saved yet")
     _note(connection, claim, due=now() + retry.delay(claim.attempts, _RANDOM))
     return state
+
+
+def _look_again(connection: Connection, claim: Claim) -> None:
+    """What nothing confirmed the target takes back: then the secret that was replaced is in force again."""
+    due = connection.execute(select(now() + claim.plan.undo_seconds + UNDO_MARGIN)).scalar_one()
+    ask = Ask(
+        claim.credential.id,
+        Action.VERIFY,
+        requester=f"operation:{claim.operation_id}",
+        trigger="not_saved",
+        due=due,
+        parent_operation_id=claim.operation_id,
+    )
+    insert_operation(connection, ask)
 
 
 def _leave(connection: Connection, claim: Claim) -> None:

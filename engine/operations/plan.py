@@ -19,7 +19,7 @@ from engine.catalog.profiles import Profile
 from engine.catalog.rules import Logins
 from engine.catalog.states import Action, LoginAs
 from engine.store.errors import KeyturnError, Kind
-from engine.templating.header import TemplateFile, parse_file
+from engine.templating.header import TemplateFile, Tier, parse_file
 from engine.templating.library import load_and_check, tags_of
 from engine.templating.store import Template, newest
 from executors.contract import ProofKind, Section
@@ -58,6 +58,8 @@ class NoTryAllowed(KeyturnError):
 class Plan:
     """`template` None: the proof alone does the work. `login_id` is the credential itself in a self-change.
 
+    `own_template`: a person chose it for this one credential. `emulated`: it was never run against the real
+    product here. `undo_seconds`: the target takes the change back then, unless persisting confirms it.
     `lockout`, `settle_seconds` and `overlap_seconds` are the stricter of what platform and policy say.
     """
 
@@ -69,7 +71,10 @@ class Plan:
     port: int
     options: Mapping[str, str | int | float | bool]
     template: Template | None
+    own_template: bool
+    emulated: bool
     persists: bool
+    undo_seconds: int
     removes_old: bool  # what was replaced stays valid on the target until an operation removes it
     proof: ProofKind
     login_as: LoginAs
@@ -116,6 +121,7 @@ def plan_for(connection: Connection, credential_id: int, action: Action) -> Plan
         own.action is action or (_resets_by(own, action) and row.reconcile_id is None)
     )
     template = own if own_serves else _of_profile(connection, profile, action)
+    file, persists = (None, False) if template is None else _checked(template, logins)
     return Plan(
         credential_id=credential_id,
         action=action,
@@ -125,7 +131,10 @@ def plan_for(connection: Connection, credential_id: int, action: Action) -> Plan
         port=row.ports[profile.service],
         options=profile.options,
         template=template,
-        persists=template is not None and _checked(template, logins),
+        own_template=own_serves,
+        emulated=file is not None and file.tier is Tier.EMULATED,
+        persists=persists,
+        undo_seconds=(file and file.undo) or 0,
         removes_old=Action.REMOVE_OLD_SECRET in profile.templates,
         proof=profile.proof,
         login_as=logins.login_as,
@@ -159,8 +168,8 @@ def _of_profile(connection: Connection, profile: Profile, action: Action) -> Tem
     )
 
 
-def _checked(template: Template, logins: Logins) -> bool:
-    """Whether it has a `persist` section, after a check that it acts on the account meant."""
+def _checked(template: Template, logins: Logins) -> tuple[TemplateFile, bool]:
+    """The file, and whether it has a `persist` section, after a check that it acts on the account meant."""
     file, persists = _parsed(template.executor, template.action, template.name, template.content)
     if file.login is not None and (file.login is LoginAs.SELF) != (logins.login_as is LoginAs.SELF):
         # A self-change script run by another login would change that login's own secret.
@@ -173,7 +182,7 @@ def _checked(template: Template, logins: Logins) -> bool:
             f"the template {template.name} names no [#USERNAME#]: run by another login it would change that "
             "login's own secret; let the credential log in as itself, or name the account in the template"
         )
-    return persists
+    return file, persists
 
 
 def _changes_whoever_runs_it(template: Template, file: TemplateFile) -> bool:

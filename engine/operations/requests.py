@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, bindparam, select, text, update
 from engine.catalog.lookup import full_name
 from engine.catalog.models import credential, device
 from engine.catalog.states import Action, CredentialState
+from engine.operations import trials
 from engine.operations.admission import ADMITTED
 from engine.operations.errors import KeyReused, NotNow
 from engine.operations.models import operation, request
@@ -88,7 +89,7 @@ def ask_for(connection: Connection, ask: Ask) -> Requested:
     if live is not None:
         return _continue(connection, ask, row, live)
     _allowed(connection, ask, row)
-    plan_for(connection, ask.credential_id, ask.action)
+    trials.check(connection, plan_for(connection, ask.credential_id, ask.action), ask.trigger)
     return insert_operation(connection, ask)
 
 

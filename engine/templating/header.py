@@ -19,18 +19,29 @@ from executors.contract import ProofKind, TemplateError, ValueKind
 MAX_BYTES: Final = 256 * 1024
 MAX_WORDS: Final = 500  # characters of one value in the header
 REQUIRED: Final = ("name", "executor", "action", "version", "summary", "tags")
-OPTIONAL: Final = ("platform", "login", "proof")
+OPTIONAL: Final = ("platform", "login", "proof", "tier", "undo")
 LEGAL_NAME: Final = re.compile(r"[a-z0-9]+(?:[-./][a-z0-9]+)*")
 _EXECUTOR: Final = re.compile(r"[a-z][a-z0-9_]*")
 _VERSION: Final = re.compile(r"[1-9][0-9]{0,8}")
+_SECONDS: Final = re.compile(r"[1-9][0-9]{0,4}")
 _TAG_NAME: Final = re.compile(r"[A-Za-z0-9_]{1,64}")
 
 E = TypeVar("E", bound=StrEnum)
 
 
+class Tier(StrEnum):
+    """What a shipped template was run against in our tests; a template that says nothing is untried."""
+
+    PROVEN = "proven"  # the real product
+    EMULATED = "emulated"  # an emulation only: a trial on a real device has to come first
+
+
 @dataclass(frozen=True, slots=True)
 class TemplateFile:
-    """One template as it stands in its file. `tags` is None for a file without header: it declares none."""
+    """One template as it stands in its file. `tags` is None for a file without header: it declares none.
+
+    `undo`: seconds after which the target takes the change back by itself unless [persist] confirms it.
+    """
 
     name: str
     executor: str
@@ -43,6 +54,8 @@ class TemplateFile:
     platform: str = ""
     login: LoginAs | None = None
     proof: ProofKind | None = None
+    tier: Tier | None = None
+    undo: int | None = None
     tags: Mapping[str, ValueKind] | None = None
 
 
@@ -124,6 +137,10 @@ def _native(lines: list[str], digest: str, path_hint: str) -> TemplateFile:
         platform=header.words("platform") if "platform" in header else "",
         login=header.one_of("login", LoginAs) if "login" in header else None,
         proof=header.one_of("proof", ProofKind) if "proof" in header else None,
+        tier=header.one_of("tier", Tier) if "tier" in header else None,
+        undo=int(header.matching("undo", _SECONDS, "whole seconds, at least 1"))
+        if "undo" in header
+        else None,
         tags=header.tags(),
     )
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Final
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, select, update
 
-from engine.catalog.states import Action
+from engine.catalog.lookup import name_of
+from engine.catalog.models import credential
+from engine.catalog.rules import list_profiles
+from engine.catalog.states import Action, CredentialState
 from engine.record import audit
 from engine.store.errors import KeyturnError, Kind
 from engine.templating.header import LEGAL_NAME, TemplateFile, parse_file
@@ -21,6 +25,8 @@ from executors.language.findings import Finding, Severity
 from executors.language.parsing import parse
 from executors.language.tree import executor_named
 from executors.registry import load
+
+MOST_NAMED: Final = 5  # of those that use a template, in a message
 
 
 class BadTemplateName(KeyturnError):
@@ -41,6 +47,22 @@ class NameTaken(KeyturnError):
 
     def __init__(self, name: str) -> None:
         super().__init__(f"{name} is a template of this release; choose another name, or a prefix")
+
+
+class ShippedTemplate(KeyturnError):
+    code = "shipped_template"
+    kind = Kind.CONFLICT
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name} comes with this release and goes with it; only imported ones are retired")
+
+
+class TemplateInUse(KeyturnError):
+    code = "template_in_use"
+    kind = Kind.CONFLICT
+
+    def __init__(self, name: str, users: str) -> None:
+        super().__init__(f"{name} is used by {users}; give them another template first")
 
 
 class Change(StrEnum):
@@ -111,3 +133,37 @@ def _change(connection: Connection, name: str, sha256: str) -> Change:
         return Change.UNCHANGED
     known = connection.scalar(select(func.count()).where(template.c.name == name))
     return Change.CHANGED if known else Change.NEW
+
+
+def retire(connection: Connection, actor: str, name: str) -> Template:
+    """Take an imported template out of use; its versions stay for what was pinned to them, and importing it
+    again brings it back. Returns what was in use.
+
+    Raises UnknownTemplate, ShippedTemplate, TemplateInUse.
+    """
+    was = newest(connection, name)
+    if was.source == SHIPPED:
+        raise ShippedTemplate(name)
+    profiles = [each.name for each in list_profiles(connection) if name in each.templates.values()]
+    users = [f"the profile {each}" for each in profiles]
+    users += [f"the credential {each}" for each in _credentials_with(connection, name)]
+    if users:
+        more = f" and {len(users) - MOST_NAMED} more" if len(users) > MOST_NAMED else ""
+        raise TemplateInUse(name, ", ".join(users[:MOST_NAMED]) + more)
+    in_use = (template.c.name == name) & template.c.retired.is_(False)
+    connection.execute(update(template).where(in_use).values(retired=True))
+    audit.write(
+        connection,
+        actor=actor,
+        action="template.retire",
+        object=f"template {name}",
+        details={"sha256": was.sha256},
+    )
+    return was
+
+
+def _credentials_with(connection: Connection, name: str) -> list[str]:
+    using = select(credential.c.id).where(
+        credential.c.template == name, credential.c.state != CredentialState.RETIRED
+    )
+    return [name_of(connection, each) for each in connection.scalars(using.order_by(credential.c.id)).all()]

@@ -9,7 +9,7 @@ from typing import Final
 
 from engine.templating.header import TemplateFile, parse_file
 from engine.templating.tags import TAGS, known_tag
-from executors.contract import Executor, Program, TemplateError, ValueKind, parse_text
+from executors.contract import Executor, Program, Section, TemplateError, ValueKind, parse_text
 from executors.contract import tags_of as names_in
 from executors.language.tags import KNOWN
 from executors.registry import load
@@ -49,6 +49,10 @@ def load_and_check(file: TemplateFile, executor: Executor) -> Program:
         able = ", ".join(sorted(executor.capabilities.proofs))
         raise TemplateError(0, f"the executor {executor.name} has no proof {file.proof}; it has: {able}")
     program = executor.parse(file.body, file.first_line_of_body)
+    if file.undo is not None and not program.has(Section.PERSIST):
+        raise TemplateError(
+            0, "the header says `undo`, and nothing confirms the change: add a [persist] section that does"
+        )
     _check_known(file, program.tags)
     if file.tags is not None:
         _check_declared(file, program.tags, file.tags)

@@ -24,3 +24,15 @@ template = Table(
     UniqueConstraint("name", "version"),
     UniqueConstraint("name", "sha256"),
 )
+
+template_trial = Table(
+    "template_trial",  # the first change on a real device that a template's content made, proven
+    metadata,
+    identity(),
+    Column("sha256", String(64), nullable=False, unique=True),
+    Column("template", String(128), nullable=False),
+    Column("credential", String(512), nullable=False),  # USER@DEVICE, as it was called then
+    Column("operation_id", Integer, nullable=False),  # may have been purged
+    Column("requester", String(255), nullable=False),
+    moment("created"),
+)

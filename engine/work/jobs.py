@@ -113,7 +113,15 @@ def target_of(claim: Claim, secrets: Secrets) -> Target:
 
 
 def _target(device: DeviceRef, port: int, jump: Hop | None) -> Target:
-    return Target(device.name, device.address, port, device.host_keys, jump=jump, cleartext=device.cleartext)
+    return Target(
+        device.name,
+        device.address,
+        port,
+        device.host_keys,
+        jump=jump,
+        cleartext=device.cleartext,
+        weak_algorithms=device.weak_algorithms,
+    )
 
 
 def _hop(claim: Claim, secrets: Secrets) -> Hop | None:

@@ -44,6 +44,7 @@ class Target:
     cleartext: bool = (
         False  # a person decided that this device's secrets may be sent where others can read them
     )
+    weak_algorithms: bool = False  # a person decided that its ssh may be of algorithms no longer safe
     settings: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -32,6 +32,11 @@ class ConsoleChannel:
         self._chunk = chunk
         self._pieces: list[Piece] = console.play(b"")
 
+    @property
+    def unread(self) -> bytes:
+        """What the device has said and nobody has read yet."""
+        return b"".join(piece.data for piece in self._pieces)
+
     def send(self, data: bytes) -> None:
         self._pieces += self._console.play(data)
 

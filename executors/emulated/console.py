@@ -103,6 +103,10 @@ class Console:
         self._after_cr = False
         self._literal = False
 
+    @property
+    def has_terminal(self) -> bool:
+        return self._terminal
+
     def start(self, talk: Talk[None]) -> None:
         """Begin a session; what it says first is the answer to the first `play` or `feed`."""
         self._talk = talk
@@ -120,9 +124,9 @@ class Console:
             return self._taken()
 
     def end_of_input(self) -> list[Piece]:
-        """The other side sends no more."""
+        """The other side sends no more; a device that is silent does not care."""
         with self._lock:
-            if not self.over:
+            if not self.over and not self.silent:
                 if self._line and not self._terminal:
                     self._enter()
                 self._throw(HungUp())

@@ -140,7 +140,7 @@ def example(pattern: Pattern, values: Values) -> str:
     raise NoExample(NoExample.__doc__)
 
 
-_CLASS: Final = re.compile(r"\[(?!\^)(\\?.)(?:\\.|[^\]\\])*\]")
+_CLASS: Final = re.compile(r"(?<!\\)\[(?!\^)(\\?.)(?:\\.|[^\]\\])*\]")
 _GROUP: Final = re.compile(r"\((?:\?:)?([^()|]*)(?:\|[^()]*)?\)")
 _TIMES: Final = re.compile(r"(\\.|[^\\])\{([0-9]{1,4})[0-9,]*\}")
 MOST_TIMES: Final = 100

@@ -226,6 +226,7 @@ NAMED_SECRET = re.compile(
     r"(?P<by>[ \t]*[=:][ \t]*|[ \t]+)['\"]?(?P<value>[^\s'\"]+)",
     re.IGNORECASE,
 )
+KEEPS_SECRETS = re.compile(r"vault|keystore|keytool|truststore|htpasswd", re.IGNORECASE)
 NOT_SECRETS: Final = frozenset(
     {"encrypted", "plaintext", "prompt", "never", "policy", "local", "user", "true", "false"}
 )
@@ -243,7 +244,9 @@ def _holds_secret(text: str) -> bool:
         ):
             continue
         explicit = bool(match["sign"]) or bool(match["by"].strip())
-        if (explicit and len(match["key"]) > 1 and "/" not in value) or _is_mixed(value, 2):
+        # A bare `-p` is many things: a port, a path, parents.
+        named = len(match["key"]) > 1 or KEEPS_SECRETS.search(text) is not None
+        if (explicit and named and "/" not in value) or _is_mixed(value, 2):
             return True
     return any(len(word) >= 8 and _is_mixed(word, 4) for word in re.split(r"[\s'\"=,;]+", text))
 

@@ -559,7 +559,11 @@ ALL: Final = (
         "Lay the tree out as Executor/Action/Name.",
     ),
     Rule(
-        "odd-file-name", N, PLACE, "the file's name has a quote, two blanks or blanks at an end", "Rename it."
+        "odd-file-name",
+        N,
+        PLACE,
+        "the file's name has a quote, a plus, a parenthesis, two blanks or blanks at an end",
+        "Rename it.",
     ),
     Rule(
         "another-product-named",

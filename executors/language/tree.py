@@ -51,7 +51,7 @@ ACTIONS: Final[Mapping[str, str]] = {
 """The engine's name of the action by the folder's name in lower case."""
 
 BLANKS = re.compile(r"[ _-]+")
-ODD_NAME = re.compile(r"\A\s|\s\Z|  |['\"]")
+ODD_NAME = re.compile(r"\A\s|\s\Z|  |['\"+()]")
 
 
 @dataclass(frozen=True, slots=True)

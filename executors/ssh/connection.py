@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import paramiko
 
@@ -16,19 +15,24 @@ from executors.contract import (
     Program,
     Report,
     Section,
-    StepRecord,
     Target,
     TemplateError,
     Transcript,
     Values,
 )
-from executors.ssh.dialogue import Ended, converse
-from executors.ssh.login import log_in, prepare
+from executors.ssh.commands import Commands, Open
+from executors.ssh.dialogue import Ended
+from executors.ssh.login import AnyTransport, log_in, prepare
 from executors.ssh.path import Path, reach
 from executors.ssh.program import Script, SshProgram, Way
-from executors.ssh.shell import BoundedEvent, open_shell
+from executors.ssh.shell import open_shell
+from executors.ssh.transport import Start
 from executors.terminal.connection import TerminalConnection, timed
 from executors.terminal.program import FieldProgram
+from executors.terminal.recording import RecordedStream, Recorder, Source
+
+if TYPE_CHECKING:
+    from executors.ssh.weak import WeakChannel
 
 CHUNK = 32768  # bytes
 LOCALE = "env LC_ALL=C "  # what programs say is matched, so never translated; env(1) serves every login shell
@@ -42,6 +46,8 @@ class SshConnection:
         self._path = path
         self._transcript = transcript
         self._shell: TerminalConnection | None = None
+        self._recorder: Recorder | None = None
+        self._commands = Commands(self._opened, transcript, target.read_timeout)
 
     def run(self, program: Program, section: Section, values: Values) -> Report:
         """Run one section once, stopping at the first command that does not end well.
@@ -53,43 +59,37 @@ class SshConnection:
             return self._on_shell(program, section, values)
         if not isinstance(program, SshProgram) or not program.has(section):
             raise TemplateError(0, f"it has no section [{section}] for ssh")
-        facts: dict[str, str] = {}
-        steps: list[StepRecord] = []
-        for script in program.render(section, values):
-            started = time.monotonic()
-            ended = self.perform(script)
-            took = round((time.monotonic() - started) * 1000)
-            steps.append(StepRecord(script.command.line, script.shown, ended.outcome, took))
-            facts.update(ended.facts)
-            if ended.outcome is not Outcome.OK or ended.settled:
-                return Report(ended.outcome, ended.message, facts, tuple(steps))
-        return Report(Outcome.OK, facts=facts, steps=tuple(steps))
+        scripts = program.render(section, values)
+        if self._recorder is not None:
+            self._recorder.begins([source for script in scripts for source in _sources(script)])
+        return self._commands.run(scripts)
 
     def _on_shell(self, program: FieldProgram, section: Section, values: Values) -> Report:
         if self._shell is None:
             shell = open_shell(self._target, self._path.transport)
             self._shell = TerminalConnection(shell, self._transcript, shell.close)
+            if self._recorder is not None:
+                self._shell.record(self._recorder)
         return self._shell.run(program, section, values)
 
     def perform(self, script: Script) -> Ended:
         """One command from its start to its end. Raises Failure for a broken connection."""
-        self._transcript.sent(script.shown)
-        silence = script.command.timeout or self._target.read_timeout
-        stream = self._open(script, silence)
-        try:
-            return converse(stream, script, self._transcript, silence)
-        finally:
-            stream.close()
+        return self._commands.perform(script)
+
+    def record(self, recorder: Recorder) -> None:
+        """Note the dialogue from its beginning: nothing has been run yet."""
+        self._recorder = recorder
 
     def at_rest(self) -> bool:
         """Each command had a channel of its own, which is closed; the login itself has no state, but a shell
         that a script has used does."""
-        return self._shell is None and self._path.transport.is_active()
+        return self._shell is None and self._commands.at_rest() and self._path.transport.is_active()
 
     def close(self) -> None:
         """Close politely; never raises for a connection that is already gone."""
         if self._shell is not None:
             self._shell.close()
+        self._commands.close()
         self._path.close()
 
     def __enter__(self) -> Self:
@@ -100,14 +100,17 @@ class SshConnection:
     ) -> None:
         self.close()
 
+    def _opened(self, script: Script, silence: float) -> Open:
+        stream = self._open(script, silence)
+        if self._recorder is None:
+            return stream
+        self._recorder.starts(script.command.text, on_terminal=script.command.way is not Way.RUN)
+        return RecordedStream(stream, self._recorder)
+
     def _open(self, script: Script, silence: float) -> ChannelStream:
         transport = self._path.transport
         try:
-            channel = transport.open_session(timeout=self._target.read_timeout)
-            channel.event = BoundedEvent(silence)
-            channel.settimeout(silence)
-            channel.set_combine_stderr(True)
-            _start(channel, script)
+            channel = transport.begin(_start(script), silence)
         except TimeoutError:
             raise Failure(Outcome.TIMEOUT, f"{self._target.device}: no answer to {script.shown!r}") from None
         except (OSError, EOFError, paramiko.SSHException) as error:
@@ -128,7 +131,7 @@ class SshConnection:
 def connect(target: Target, login: Login, transcript: Transcript) -> SshConnection:
     """Connect and log in, once. Raises Failure."""
     key = prepare(login)
-    path = reach(timed(target), transcript)
+    path = reach(timed(target), login, transcript)
     try:
         log_in(path.transport, target, login, key, transcript)
     except BaseException:
@@ -137,19 +140,25 @@ def connect(target: Target, login: Login, transcript: Transcript) -> SshConnecti
     return SshConnection(target, path, transcript)
 
 
-def _start(channel: paramiko.Channel, script: Script) -> None:
-    if script.command.way is not Way.RUN:
-        channel.get_pty(term="dumb")
-    if script.command.way is Way.SHELL:
-        channel.invoke_shell()
-    else:
-        channel.exec_command(LOCALE + script.text.wire.reveal())
+def _sources(script: Script) -> list[Source]:
+    answers = zip(script.answers, script.command.answers, strict=True)
+    inputs = zip(script.inputs, script.command.inputs, strict=True)
+    return [
+        *(Source(rendered.wire, answer.text) for (_, rendered), answer in answers),
+        *(Source(rendered.wire, text) for rendered, text in inputs),
+    ]
+
+
+def _start(script: Script) -> Start:
+    way = script.command.way
+    command = None if way is Way.SHELL else LOCALE + script.text.wire.reveal()
+    return Start(command, on_terminal=way is not Way.RUN)
 
 
 class ChannelStream:
     """A channel as the dialogue wants it: waits have a bound, and only a broken connection is an error."""
 
-    def __init__(self, device: str, channel: paramiko.Channel, transport: paramiko.Transport) -> None:
+    def __init__(self, device: str, channel: paramiko.Channel | WeakChannel, transport: AnyTransport) -> None:
         self._device = device
         self._channel = channel
         self._transport = transport

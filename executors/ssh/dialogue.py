@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Protocol
 
@@ -14,6 +14,7 @@ from executors.terminal.ansi import PlainText
 
 OUTPUT_LIMIT = 256 * 1024  # characters looked at per command; the rest is read and thrown away
 WHOLE_FACTOR = 10  # a command may take ten times the silence it is allowed
+REST_SECONDS = 0.1  # without a byte, after which a shell has said what it had to say
 GOODBYE_SECONDS = 5.0  # for the target to end a command that was interrupted
 QUOTE_LIMIT = 200  # characters of the target's words in a message
 INTERRUPT = b"\x03"  # ETX, Ctrl-C on a terminal
@@ -35,34 +36,54 @@ class Stream(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a command ended. `settled`: the section is over, its other commands need not run."""
+    """How a command ended. `settled`: the section is over, its other commands need not run.
+
+    `rest`: the shell waits at its prompt, and this is what the next command hears first. None: it was hung
+    up, or has ended.
+    """
 
     outcome: Outcome
     message: str = ""
     facts: dict[str, str] = field(default_factory=dict)
     settled: bool = False
+    rest: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Ending:
+    """It is put into words only after the command was hung up: the rest of its line may still be coming.
+
+    `stays`: it is not hung up, the shell is back at its prompt.
+    """
+
+    words: Callable[[], Ended]
+    stays: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class _Event:
-    """Something found in the output: a prompt to answer (its number in the script), or what ends the command.
-
-    An ending is put into words only after the command was hung up: the rest of its line may still be coming.
-    """
+    """Something found in the output: a prompt to answer, by its number in the script, or what ends it all."""
 
     start: int
     end: int
     answer: int = -1
-    ending: Callable[[], Ended] | None = None
+    ending: _Ending | None = None
 
 
-def converse(stream: Stream, script: Script, transcript: Transcript, silence: float) -> Ended:
-    """Carry one command to its end. `silence`: seconds without a byte after which it is given up."""
-    return _Conversation(stream, script, transcript, silence).carry_out()
+def converse(
+    stream: Stream, script: Script, transcript: Transcript, silence: float, heard: str = ""
+) -> Ended:
+    """Carry one command to its end. `silence`: seconds without a byte after which it is given up.
+
+    `heard`: the rest that the shell's last command left.
+    """
+    return _Conversation(stream, script, transcript, silence, heard).carry_out()
 
 
 class _Conversation:
-    def __init__(self, stream: Stream, script: Script, transcript: Transcript, silence: float) -> None:
+    def __init__(
+        self, stream: Stream, script: Script, transcript: Transcript, silence: float, heard: str
+    ) -> None:
         self._stream = stream
         self._script = script
         self._way = script.command.way
@@ -70,26 +91,28 @@ class _Conversation:
         self._silence = silence
         self._deadline = time.monotonic() + WHOLE_FACTOR * silence
         self._plain = PlainText()
-        self._text = ""
+        self._text = heard
+        self._greeting = self._way is Way.SHELL and not heard  # until its first prompt
         self._overflowed = False
         self._position = 0  # everything before it has been dealt with
         self._scanned = 0  # nothing to be found starts before it
         self._next = 0  # the first prompt not yet answered or passed over
         self._answered: dict[str, None] = {}
         self._inputs_sent = False
-        needles = [*dict(script.refusals), *dict(script.answers)]
+        self._echo = ""  # what the terminal still has to repeat
+        self._echo_is_certain = False
+        needles = [*dict(script.refusals), *dict(script.answers), script.until]
         self._longest = max(map(len, needles), default=1)
 
     def carry_out(self) -> Ended:
         try:
             self._send_inputs()
-            while data := self._stream.receive(self._patience(self._deadline)):
-                self._hear(data)
-                ending = self._react()
-                if ending is not None:
-                    self._hang_up()
-                    return ending()
-            return self._judge()
+            while (ending := self._react()) is None:
+                if not self._hear_more():
+                    return self._judge()
+            if not ending.stays:
+                self._hang_up()
+            return ending.words()
         except TimeoutError:
             self._hang_up()
             return Ended(Outcome.TIMEOUT, f"no answer in time{self._last_words()}")
@@ -101,6 +124,20 @@ class _Conversation:
             raise TimeoutError
         return min(self._silence, left)
 
+    def _hear_more(self) -> bool:
+        """Some more output, of a shell until it rests: its prompt comes last. False at the end."""
+        first = data = self._stream.receive(self._patience(self._deadline))
+        while data:
+            self._hear(data)
+            data = self._soon() if self._way is Way.SHELL else b""
+        return bool(first)
+
+    def _soon(self) -> bytes:
+        try:
+            return self._stream.receive(min(REST_SECONDS, self._patience(self._deadline)))
+        except TimeoutError:
+            return b""
+
     def _hear(self, data: bytes) -> None:
         text = self._plain.feed(data)
         self._transcript.received(text)
@@ -108,19 +145,26 @@ class _Conversation:
         self._text += text[:room]
         self._overflowed = self._overflowed or len(text) > room
 
-    def _react(self) -> Callable[[], Ended] | None:
-        """Deal with everything found so far, in the order in which it was said."""
+    def _react(self) -> _Ending | None:
+        """Deal with everything found so far, in the order in which it was said. What ends it, if anything."""
         while (event := self._find()) is not None:
             if event.ending is not None:
                 return event.ending
             self._position = self._scanned = event.end
             self._answer(event.answer)
-        if self._way is Way.SHELL and self._is_answered() and self._script.expects and not self._missing():
-            return partial(Ended, Outcome.OK)
+        if self._says_it_all():
+            return _Ending(partial(Ended, Outcome.OK))
         return None
+
+    def _says_it_all(self) -> bool:
+        """A shell that is not waited for until its prompt has nothing more to say than what is expected."""
+        waits = self._way is not Way.SHELL or self._script.until or not self._is_answered()
+        return not waits and bool(self._script.expects) and not self._missing()
 
     def _find(self) -> _Event | None:
         """The earliest event; of two at the same place the longer one."""
+        if self._echo and self._text[self._position :].strip():
+            self._pass_echo()
         events = sorted(self._events(), key=lambda event: (event.start, -event.end))
         self._scanned = max(self._position, len(self._text) - self._longest + 1)
         return events[0] if events else None
@@ -128,14 +172,43 @@ class _Conversation:
     def _events(self) -> Iterator[_Event]:
         for needle, _ in self._script.refusals:
             if (at := self._text.find(needle, self._scanned)) >= 0:
-                yield _Event(at, at + len(needle), ending=partial(self._refused, at))
+                yield _Event(at, at + len(needle), ending=_Ending(partial(self._refused, at)))
         askable = dict(self._askable())
         for needle, number in askable.items():
-            if (at := self._text.find(needle, self._scanned)) >= 0:
+            if (at := self._asked(needle)) >= 0:
                 yield _Event(at, at + len(needle), answer=number)
+        until = self._script.until
+        if until and self._is_answered() and (at := self._last(until)) >= 0:
+            yield _Event(at, at + len(until), ending=_Ending(partial(self._at_rest, at), stays=True))
         for needle in self._answered:
-            if needle not in askable and (at := self._text.find(needle, self._scanned)) >= 0:
-                yield _Event(at, at + len(needle), ending=partial(self._asked_again, needle))
+            if needle not in askable and (at := self._repeated(needle)) >= 0:
+                yield _Event(at, at + len(needle), ending=_Ending(partial(self._asked_again, needle)))
+
+    def _asked(self, needle: str) -> int:
+        """Where a prompt stands, -1 if nowhere. In a greeting, and before the line that was typed last is
+        repeated, only what comes last is one: a banner may hold what looks like it."""
+        if self._greeting or self._echo:
+            return self._last(needle)
+        return self._text.find(needle, self._scanned)
+
+    def _repeated(self, needle: str) -> int:
+        return self._last(needle) if self._way is Way.SHELL else self._text.find(needle, self._scanned)
+
+    def _last(self, needle: str) -> int:
+        """Where the text stands that all which was said ends with, blanks apart; -1 if it does not."""
+        said, needle = self._text.rstrip(" "), needle.rstrip(" ")
+        at = len(said) - len(needle)
+        return at if said.endswith(needle) and at >= self._position else -1
+
+    def _pass_echo(self) -> None:
+        """A shell repeats what is typed, and nothing in that is a prompt. A secret may be typed unseen: then
+        the line ends at once, and what looks like it may be the beginning of the next prompt."""
+        at = self._text.find(self._echo, max(self._position, self._scanned - len(self._echo)))
+        comes_first = at >= 0 and not self._text[self._position : at].strip(" ")
+        if at >= 0 and (self._echo_is_certain or comes_first):
+            self._position = self._scanned = at + len(self._echo)
+        if at >= 0 or not self._echo_is_certain:
+            self._echo = ""
 
     def _askable(self) -> Iterator[tuple[str, int]]:
         """The prompts that may come now: those that need not be asked, up to the first one that must."""
@@ -151,8 +224,12 @@ class _Conversation:
     def _answer(self, number: int) -> None:
         prompt, text = self._script.answers[number]
         self._next = number + 1
+        self._greeting = False
         self._answered[prompt] = None
         self._send_line(text.wire.reveal(), text.shown)
+        if self._way is Way.SHELL:
+            self._echo = PlainText().feed(text.wire.reveal().encode()).strip()
+            self._echo_is_certain = text.shown == text.wire.reveal()
         self._send_inputs()
 
     def _send_inputs(self) -> None:
@@ -181,14 +258,17 @@ class _Conversation:
         """Of refusals that begin alike the longest counts, however the output was cut."""
         matching = [each for each in self._script.refusals if self._text.startswith(each[0], position)]
         _, outcome = max(matching, key=lambda each: len(each[0]))
-        start = self._text.rfind("\n", 0, position) + 1
+        start = self._text.rfind("\n", 0, position + 1) + 1  # the refusal may begin with the end of a line
         line = self._text[start:].partition("\n")[0].strip()
         return Ended(outcome, self._transcript.redact(line)[:QUOTE_LIMIT])
 
     def _asked_again(self, prompt: str) -> Ended:
         """passwd(1) answers a refused password by asking again; what it said before tells why."""
         outcome = self._script.repeats.get(prompt, Outcome.SCRIPT_MISMATCH)
-        said = self._quote(self._text[self._position :].partition(prompt)[0])
+        before = self._text[self._position :].partition(prompt)[0]
+        if self._way is Way.SHELL:  # whose prompt begins with what the template does not name
+            before = self._text[self._position :].rpartition("\n")[0]
+        said = self._quote(before)
         return Ended(outcome, self._transcript.redact(f"asked {prompt!r} once more than answered{said}"))
 
     def _hang_up(self) -> None:
@@ -205,10 +285,7 @@ class _Conversation:
 
     def _judge(self) -> Ended:
         """The output has ended: what the exit status, the answers given and the output say."""
-        told = {
-            telling.name: telling.value for needle, telling in self._script.tellings if needle in self._text
-        }
-        if told:
+        if told := self._told():
             return Ended(Outcome.OK, facts=told, settled=True)
         status = self._stream.exit_status(self._patience(self._deadline))
         outcome = self._meaning(status)
@@ -219,9 +296,24 @@ class _Conversation:
         if not self._is_answered():
             waited = next(needle for needle, number in self._askable() if self._is_required(number))
             return self._mismatch(f"ended without asking {waited!r}{self._last_words()}")
-        if missing := self._missing():
-            return self._mismatch(f"did not say {missing[0]!r}{self._last_words()}")
+        if self._script.until:
+            return self._mismatch(f"ended before {self._script.until!r}{self._last_words()}")
         return self._captured()
+
+    def _at_rest(self, prompt: int) -> Ended:
+        """The shell's prompt is back, and stays in its place for whatever is to be typed next."""
+        if self._overflowed:
+            return self._mismatch(f"more than {OUTPUT_LIMIT // 1024} KiB of output")
+        rest = self._text[prompt:]
+        if told := self._told():
+            return Ended(Outcome.OK, facts=told, settled=True, rest=rest)
+        ended = self._captured()
+        return replace(ended, rest=rest) if ended.outcome is Outcome.OK else ended
+
+    def _told(self) -> dict[str, str]:
+        return {
+            telling.name: telling.value for needle, telling in self._script.tellings if needle in self._text
+        }
 
     def _is_required(self, number: int) -> bool:
         return self._script.command.answers[number].required
@@ -237,6 +329,8 @@ class _Conversation:
         return exits.get(None, Outcome.SCRIPT_MISMATCH)
 
     def _captured(self) -> Ended:
+        if missing := self._missing():
+            return self._mismatch(f"did not say {missing[0]!r}{self._last_words()}")
         facts: dict[str, str] = {}
         for capture in self._script.command.captures:
             match = capture.pattern.search(self._text)

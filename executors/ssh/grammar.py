@@ -15,9 +15,11 @@
       expect "TEXT"                     the output must hold TEXT
       capture NAME REGEX                the first group of REGEX is the fact NAME
       map NAME VALUE=RESULT …           translates what the capture above found
+      until "PROMPT"                    where a shell stays when all is answered, for the next shell to go on
       timeout SECONDS                   without a byte, instead of the target's own
 
-Options are indented and belong to the command above. In quotes, `\\"` is a quote and `\\\\` a backslash.
+Options are indented and belong to the command above. In quotes, `\\"` is a quote, `\\\\` a backslash and
+`\\n` the end of a line.
 """
 
 from __future__ import annotations
@@ -31,11 +33,12 @@ from executors.contract import Outcome, Section, Tag, TemplateError, Text, parse
 from executors.contract.parts import TAG
 from executors.language.dialect import TERMINAL_WORDS
 from executors.language.source import LINE_END
-from executors.ssh.program import ENCODERS, Answer, Capture, Command, Ending, SshProgram, Telling, Way
+from executors.ssh.encoders import ENCODERS
+from executors.ssh.program import Answer, Capture, Command, Ending, SshProgram, Telling, Way
 
 SECTION = re.compile(r"\[([^\[\]#]*)\]")
-QUOTED = re.compile(r'"((?:[^"\\]|\\["\\])*)"(?:[ \t]+(.*)|)')
-ESCAPE = re.compile(r'\\(["\\])')
+QUOTED = re.compile(r'"((?:[^"\\]|\\["\\n])*)"(?:[ \t]+(.*)|)')
+ESCAPE = re.compile(r'\\(["\\n])')
 CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 LONGEST_TIMEOUT = 600.0  # seconds
@@ -170,6 +173,14 @@ def _expect(command: Command, rest: str) -> Command:
     return replace(command, expects=(*command.expects, _only_quoted(rest)))
 
 
+def _until(command: Command, rest: str) -> Command:
+    if command.way is not Way.SHELL:
+        raise ValueError(f"until belongs to shell; {command.way} ends by itself")
+    if command.until:
+        raise ValueError("until stands here for the second time; a shell stays at one prompt")
+    return replace(command, until=_only_quoted(rest))
+
+
 def _capture(command: Command, rest: str) -> Command:
     name, pattern = _split(rest)
     if TAG.search(pattern):
@@ -210,6 +221,7 @@ OPTIONS: Mapping[str, Option] = {
     "expect": _expect,
     "capture": _capture,
     "map": _map,
+    "until": _until,
     "timeout": _timeout,
 }
 
@@ -233,11 +245,15 @@ def _quoted(text: str) -> tuple[Text, str]:
     match = QUOTED.fullmatch(text)
     if match is None:
         raise ValueError(
-            'a text in quotes is missing or not closed: "…", with \\" and \\\\ for a quote and a backslash'
+            'a text in quotes is missing or not closed: "…", with \\", \\\\ and \\n as the only escapes'
         )
     if not match[1]:
         raise ValueError("the text to look for is empty")
-    return _text(ESCAPE.sub(r"\1", match[1])), match[2] or ""
+    return _text(ESCAPE.sub(_unescaped, match[1])), match[2] or ""
+
+
+def _unescaped(match: re.Match[str]) -> str:
+    return "\n" if match[1] == "n" else match[1]
 
 
 def _only_quoted(text: str) -> Text:

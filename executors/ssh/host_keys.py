@@ -17,6 +17,7 @@ ALGORITHMS = {
     "ecdsa-sha2-nistp521": ("ecdsa-sha2-nistp521",),
     "ssh-rsa": ("rsa-sha2-512", "rsa-sha2-256"),
 }
+WEAK = "ssh-rsa"  # also the name of the signature with SHA-1 (RFC 4253, 6.6)
 
 
 def fingerprint(blob: bytes) -> str:
@@ -37,7 +38,13 @@ def algorithms(target: Target) -> list[str]:
             f"{target.device}: no pinned host key is of a type that is still safe ({', '.join(ALGORITHMS)}); "
             f"pin another: keyturn device trust {target.device}",
         )
-    return [algorithm for kind in known for algorithm in ALGORITHMS[kind]]
+    weak = [WEAK] if target.weak_algorithms and WEAK in known else []
+    return [algorithm for kind in known for algorithm in ALGORITHMS[kind]] + weak
+
+
+def is_weak(wanted: Sequence[str], offered: Sequence[str]) -> bool:
+    """Whether the server could show a key of the wanted type, but would sign with SHA-1."""
+    return WEAK in offered and not set(wanted).isdisjoint(ALGORITHMS[WEAK])
 
 
 def check(target: Target, kind: str, blob: bytes, loopback: bool) -> None:

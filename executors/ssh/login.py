@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import time
+from typing import TYPE_CHECKING, TypeAlias
 
 import paramiko
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -12,11 +13,14 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from executors.contract import Failure, Login, Outcome, SecretKind, Target, Transcript, Verdict
-from executors.ssh.transport import Transport
+from executors.ssh.transport import Judged, Stopped, Transport
 from executors.terminal.words import EXPIRED, LOCKED, MUST_CHANGE
 
+if TYPE_CHECKING:
+    from executors.ssh.weak import WeakTransport
+
 TOO_MANY = re.compile(r"too many authentication failures", re.I)
-ASKED_AGAIN = "the same question came again"
+AnyTransport: TypeAlias = "Transport | WeakTransport"
 
 
 class NotLoggedIn(Failure):
@@ -25,14 +29,6 @@ class NotLoggedIn(Failure):
     def __init__(self, outcome: Outcome, verdict: Verdict, message: str) -> None:
         super().__init__(outcome, message)
         self.verdict = verdict
-
-
-class _Stopped(paramiko.SSHException):
-    """Ends a keyboard-interactive login that asks for something else than the one secret."""
-
-    def __init__(self, must_change: bool) -> None:
-        super().__init__("asks for something else than the password")
-        self.must_change = must_change
 
 
 def prepare(login: Login) -> paramiko.PKey | None:
@@ -75,7 +71,7 @@ def _unusable(login: Login) -> Failure:
 
 
 def log_in(
-    transport: Transport, target: Target, login: Login, key: paramiko.PKey | None, transcript: Transcript
+    transport: AnyTransport, target: Target, login: Login, key: paramiko.PKey | None, transcript: Transcript
 ) -> None:
     """One try; no agent, no key files. Raises NotLoggedIn (the server refuses) or Failure (no answer).
 
@@ -100,7 +96,7 @@ def log_in(
 class _Attempt:
     """Asks first which methods there are, so that the secret is tried once, by one: sshd counts tries."""
 
-    def __init__(self, transport: Transport, login: Login, key: paramiko.PKey | None) -> None:
+    def __init__(self, transport: AnyTransport, login: Login, key: paramiko.PKey | None) -> None:
         self._transport = transport
         self._login = login
         self._key = key
@@ -137,11 +133,11 @@ class _Attempt:
             return []
         asked = " ".join([title, instructions, *(prompt for prompt, _ in prompts)])
         if asked == self._asked:
-            raise paramiko.AuthenticationException(ASKED_AGAIN)
+            raise Judged("the same question came again")
         if self._asked:
-            raise _Stopped(MUST_CHANGE.search(asked) is not None)
+            raise Stopped(MUST_CHANGE.search(asked) is not None)
         if len(prompts) != 1 or prompts[0][1]:
-            raise _Stopped(must_change=False)
+            raise Stopped(must_change=False)
         self._asked = asked
         return [self._login.secret.reveal()]
 
@@ -156,13 +152,18 @@ def _need(method: str, allowed: list[str]) -> None:
 
 
 def _failure(
-    transport: Transport, target: Target, login: Login, error: Exception, waited: bool, transcript: Transcript
+    transport: AnyTransport,
+    target: Target,
+    login: Login,
+    error: Exception,
+    waited: bool,
+    transcript: Transcript,
 ) -> Failure:
     """What a failed try means."""
     who = f"{target.device}: {login.username}"
-    said = _said(transport)
+    said = transport.said()
     quoted = f": {transcript.redact(said)}" if said else ""
-    if isinstance(error, _Stopped):
+    if isinstance(error, Stopped):
         return _stopped(who, error)
     if LOCKED.search(said) or TOO_MANY.search(said):
         return NotLoggedIn(
@@ -185,20 +186,13 @@ def _failure(
     return Failure(Outcome.UNREACHABLE, f"{who}: the connection broke during the login: {error}{quoted}")
 
 
-def _was_judged(transport: Transport, error: paramiko.AuthenticationException, waited: bool) -> bool:
+def _was_judged(transport: AnyTransport, error: paramiko.AuthenticationException, waited: bool) -> bool:
     """paramiko raises the same class when the server hung up or stayed silent."""
-    return str(error) == ASKED_AGAIN or (transport.is_active() and not waited)
+    return isinstance(error, Judged) or (transport.is_active() and not waited)
 
 
-def _stopped(who: str, stop: _Stopped) -> Failure:
+def _stopped(who: str, stop: Stopped) -> Failure:
     if stop.must_change:
         message = f"{who} has the right secret, but must change it first; reset it with another account"
         return NotLoggedIn(Outcome.ACCOUNT_DISABLED, Verdict.RESTRICTED, message)
     return NotLoggedIn(Outcome.PERMISSION_DENIED, Verdict.UNKNOWN, f"{who}: the server {stop}")
-
-
-def _said(transport: Transport) -> str:
-    """The last banner, which `get_banner` hides once the server has hung up, and the reason for that."""
-    banner: object = transport.auth_handler.banner if transport.auth_handler else None
-    text = banner.decode(errors="replace") if isinstance(banner, bytes) else ""
-    return f"{text}\n{transport.disconnect_reason}".strip()

@@ -7,17 +7,17 @@ from dataclasses import dataclass
 
 import paramiko
 
-from executors.contract import Failure, Hop, Outcome, Target, Transcript
+from executors.contract import Failure, Hop, Login, Outcome, Target, Transcript
 from executors.ssh import host_keys
-from executors.ssh.login import log_in, prepare
-from executors.ssh.transport import Link, Transport, exchange_keys
+from executors.ssh.login import AnyTransport, log_in, prepare
+from executors.ssh.transport import Link, exchange_keys
 
 
 @dataclass(frozen=True, slots=True)
 class Path:
     """A transport whose host key is checked, and the jump host that it goes through."""
 
-    transport: Transport
+    transport: AnyTransport
     through: Path | None = None
 
     def close(self) -> None:
@@ -29,7 +29,9 @@ class Path:
 
 def link(target: Target, transcript: Transcript) -> tuple[Link, Path | None]:
     """The bare connection, and the jump host that it goes through, if there is one. Raises Failure."""
-    through = None if target.jump is None else _jump(target.jump, transcript)
+    through = (
+        None if target.jump is None else _jump(target.jump, transcript, weak=_is_weak(target.jump.target))
+    )
     try:
         return _link(target, through), through
     except BaseException:
@@ -38,21 +40,54 @@ def link(target: Target, transcript: Transcript) -> tuple[Link, Path | None]:
         raise
 
 
-def reach(target: Target, transcript: Transcript) -> Path:
-    """Connect and exchange keys; nobody has logged in yet, except at jump hosts. Raises Failure."""
+def reach(target: Target, login: Login, transcript: Transcript) -> Path:
+    """Connect and exchange keys for `login`, who has not logged in yet, unlike at jump hosts. Raises
+    Failure."""
+    return _reach(target, login, transcript, weak=_is_weak(target))
+
+
+def _is_weak(target: Target) -> bool:
+    """Whether any device on the way has the consent: then the whole way is asyncssh's."""
+    return target.weak_algorithms or (target.jump is not None and _is_weak(target.jump.target))
+
+
+def _reach(target: Target, login: Login, transcript: Transcript, *, weak: bool) -> Path:
     offered = host_keys.algorithms(target)
-    wire, through = link(target, transcript)
+    through = None if target.jump is None else _jump(target.jump, transcript, weak=weak)
     try:
-        return Path(exchange_keys(target, wire, offered, transcript), through)
+        return Path(_transport(target, login, offered, transcript, through, weak=weak), through)
     except BaseException:
         if through is not None:
             through.close()
         raise
 
 
-def _jump(hop: Hop, transcript: Transcript) -> Path:
+def _transport(
+    target: Target,
+    login: Login,
+    offered: list[str],
+    transcript: Transcript,
+    through: Path | None,
+    *,
+    weak: bool,
+) -> AnyTransport:
+    if not weak:
+        wire = _link(target, through)
+        assert isinstance(wire, socket.socket | paramiko.Channel)
+        return exchange_keys(target, wire, offered, transcript)
+    from executors.ssh.weak import WeakTransport  # asyncssh costs most devices nothing
+
+    if through is not None:
+        assert isinstance(through.transport, WeakTransport)
+        return WeakTransport(target, login, offered, transcript, None, through.transport)
+    wire = _link(target, None)
+    assert isinstance(wire, socket.socket)
+    return WeakTransport(target, login, offered, transcript, wire, None)
+
+
+def _jump(hop: Hop, transcript: Transcript, *, weak: bool) -> Path:
     key = prepare(hop.login)
-    path = reach(hop.target, transcript)
+    path = _reach(hop.target, hop.login, transcript, weak=weak)
     try:
         log_in(path.transport, hop.target, hop.login, key, transcript)
     except BaseException:

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from executors.contract import (
-    COMMON_ENCODERS,
     Outcome,
     Rendered,
     Section,
@@ -16,9 +15,10 @@ from executors.contract import (
     Text,
     Values,
     join,
-    one_line,
     tags_of,
 )
+from executors.ssh.encoders import ENCODERS
+from executors.terminal.program import TERMINAL
 
 
 class Way(StrEnum):
@@ -27,16 +27,6 @@ class Way(StrEnum):
     RUN = "run"  # exec channel, no terminal
     DIALOGUE = "dialogue"  # exec channel on a terminal
     SHELL = "shell"  # the login shell on a terminal, no command
-
-
-def field_of_line(value: str) -> str:
-    """One field of a `name:value` line, as chpasswd(8) reads it: it splits at the first colon."""
-    if ":" in value:
-        raise ValueError("it holds a colon, which would end the field")
-    return one_line(value)
-
-
-ENCODERS = {**COMMON_ENCODERS, "field": field_of_line}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +79,7 @@ class Command:
     exits: Mapping[int | None, Outcome] = field(default_factory=dict)
     expects: tuple[Text, ...] = ()
     captures: tuple[Capture, ...] = ()
+    until: Text = ()
     timeout: float | None = None
 
     @property
@@ -97,7 +88,7 @@ class Command:
         answers = [text for each in self.answers for text in (each.prompt, each.text)]
         endings = [each.text for each in (*self.refusals, *self.repeats)]
         tellings = [each.text for each in self.tellings]
-        return (self.text, *self.inputs, *answers, *endings, *tellings, *self.expects)
+        return (self.text, *self.inputs, *answers, *endings, *tellings, *self.expects, self.until)
 
     def render(self, values: Values) -> Script:
         """Put the values in their places. Raises TemplateError, with the line, for one that does not fit."""
@@ -114,6 +105,7 @@ class Command:
                 repeats={_needle(each.text, values): each.outcome for each in self.repeats},
                 tellings=tuple((_needle(each.text, values), each) for each in self.tellings),
                 expects=tuple(_needle(text, values) for text in self.expects),
+                until=_needle(self.until, values) if self.until else "",
             )
         except TemplateError as error:
             raise TemplateError(self.line, error.reason) from None
@@ -131,6 +123,7 @@ class Script:
     repeats: Mapping[str, Outcome]
     tellings: tuple[tuple[str, Telling], ...]
     expects: tuple[str, ...]
+    until: str
 
     @property
     def shown(self) -> str:
@@ -156,6 +149,12 @@ class SshProgram:
     def tags(self) -> frozenset[str]:
         commands = [command for section in self.sections.values() for command in section]
         return frozenset[str]().union(*(tags_of(text) for command in commands for text in command.texts))
+
+    @property
+    def settings(self) -> Mapping[str, str]:
+        """A program of nothing but shells is for a device that runs no commands: a proof gets a shell too."""
+        ways = {command.way for commands in self.sections.values() for command in commands}
+        return {TERMINAL: "yes"} if ways == {Way.SHELL} else {}
 
     def has(self, section: Section) -> bool:
         return bool(self.sections.get(section))

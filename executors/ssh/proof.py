@@ -73,7 +73,7 @@ def prove(target: Target, login: Login, plan: ProofPlan, transcript: Transcript)
 
 def _log_in(target: Target, login: Login, transcript: Transcript) -> tuple[Verdict, str]:
     key = prepare(login)
-    path = reach(timed(target), transcript)
+    path = reach(timed(target), login, transcript)
     try:
         log_in(path.transport, target, login, key, transcript)
         if TERMINAL in target.settings:

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-import threading
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import paramiko
 
 from executors.contract import Failure, Outcome, Target
-from executors.ssh.transport import Transport
+from executors.ssh.login import AnyTransport
+from executors.ssh.transport import Start
+
+if TYPE_CHECKING:
+    from executors.ssh.weak import WeakChannel
 
 CHUNK: Final = 32768  # bytes
-COLUMNS, ROWS = 1000, 24  # so wide that no line that is typed or shown gets wrapped
 
 
 class ShellChannel:
     """`executors.terminal.channel.Channel` over an SSH channel."""
 
-    def __init__(self, device: str, channel: paramiko.Channel, transport: paramiko.Transport) -> None:
+    def __init__(self, device: str, channel: paramiko.Channel | WeakChannel, transport: AnyTransport) -> None:
         self._device = device
         self._channel = channel
         self._transport = transport
@@ -51,28 +53,10 @@ class ShellChannel:
         )
 
 
-class BoundedEvent(threading.Event):
-    """paramiko waits for the answer to a channel request without a bound; this one raises TimeoutError."""
-
-    def __init__(self, seconds: float) -> None:
-        super().__init__()
-        self._seconds = seconds
-
-    def wait(self, timeout: float | None = None) -> bool:
-        if not super().wait(self._seconds if timeout is None else timeout):
-            raise TimeoutError
-        return True
-
-
-def open_shell(target: Target, transport: Transport) -> ShellChannel:
+def open_shell(target: Target, transport: AnyTransport) -> ShellChannel:
     """Raises Failure."""
     try:
-        channel = transport.open_session(timeout=target.read_timeout)
-        channel.event = BoundedEvent(target.read_timeout)
-        channel.settimeout(target.read_timeout)
-        channel.set_combine_stderr(True)
-        channel.get_pty(term="dumb", width=COLUMNS, height=ROWS)
-        channel.invoke_shell()
+        channel = transport.begin(Start(), target.read_timeout)
     except TimeoutError:
         raise Failure(Outcome.TIMEOUT, f"{target.device}: no answer to the request for a shell") from None
     except (OSError, EOFError, paramiko.SSHException) as error:

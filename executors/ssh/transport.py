@@ -6,6 +6,10 @@ import contextlib
 import ipaddress
 import logging
 import socket
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import paramiko
 from paramiko.common import cMSG_SERVICE_REQUEST
@@ -14,6 +18,9 @@ from paramiko.ssh_exception import IncompatiblePeer
 
 from executors.contract import Failure, Outcome, Target, Transcript
 from executors.ssh import host_keys
+
+if TYPE_CHECKING:
+    from executors.ssh.weak import WeakChannel
 
 # Everything worth saying is in the Failure; what paramiko logs quotes the target and passes no redactor.
 logging.getLogger("paramiko").setLevel(logging.CRITICAL)
@@ -34,6 +41,40 @@ WEAK = {
     "macs": ["hmac-sha1", "hmac-md5", "hmac-sha1-96", "hmac-md5-96"],
 }
 GOODBYE_SECONDS = 2.0  # for the reading thread to notice the end
+COLUMNS, ROWS = 1000, 24  # so wide that no line that is typed or shown gets wrapped
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What a channel begins with: a command, or the login shell if it is None."""
+
+    command: str | None = None
+    on_terminal: bool = True
+
+
+class Judged(paramiko.AuthenticationException):
+    """The server looked at the secret and said no; paramiko's own class is also raised for silence."""
+
+
+class Stopped(paramiko.SSHException):
+    """Ends a login that asks for something else than the one secret."""
+
+    def __init__(self, must_change: bool) -> None:
+        super().__init__("asks for something else than the password")
+        self.must_change = must_change
+
+
+class BoundedEvent(threading.Event):
+    """paramiko waits for the answer to a channel request without a bound; this one raises TimeoutError."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self._seconds = seconds
+
+    def wait(self, timeout: float | None = None) -> bool:
+        if not super().wait(self._seconds if timeout is None else timeout):
+            raise TimeoutError
+        return True
 
 
 class Transport(paramiko.Transport):
@@ -43,6 +84,7 @@ class Transport(paramiko.Transport):
     """
 
     disconnect_reason = ""
+    host_keys_offered: tuple[str, ...] = ()  # by the server
     _asked_for_service = False
 
     def _send_message(self, data: Message) -> None:
@@ -61,6 +103,32 @@ class Transport(paramiko.Transport):
         message.get_int()
         self.disconnect_reason = message.get_text()
 
+    def _really_parse_kex_init(self, message: Message, ignore_first_byte: bool = False) -> Mapping[str, Any]:
+        parsed: Mapping[str, Any] = super()._really_parse_kex_init(message, ignore_first_byte)  # type: ignore[misc]  # as above
+        self.host_keys_offered = tuple(parsed["server_key_algo_list"])
+        return parsed
+
+    def begin(self, wanted: Start, seconds: float) -> paramiko.Channel:
+        """A channel on which the command, or the shell, runs. Raises TimeoutError for no answer in time,
+        OSError, EOFError and SSHException for a refusal or a broken connection."""
+        channel = self.open_session(timeout=seconds)
+        channel.event = BoundedEvent(seconds)
+        channel.settimeout(seconds)
+        channel.set_combine_stderr(True)
+        if wanted.on_terminal:
+            channel.get_pty(term="dumb", width=COLUMNS, height=ROWS)
+        if wanted.command is None:
+            channel.invoke_shell()
+        else:
+            channel.exec_command(wanted.command)
+        return channel
+
+    def said(self) -> str:
+        """The last banner, which `get_banner` hides once the server has hung up, and the reason for that."""
+        banner: object = self.auth_handler.banner if self.auth_handler else None
+        text = banner.decode(errors="replace") if isinstance(banner, bytes) else ""
+        return f"{text}\n{self.disconnect_reason}".strip()
+
     def hang_up(self) -> None:
         """End at once: a half-closed connection keeps a process of sshd alive. Never raises."""
         with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
@@ -76,17 +144,20 @@ class Transport(paramiko.Transport):
             self.sock.close()
 
 
-Link = socket.socket | paramiko.Channel
+Link: TypeAlias = "socket.socket | paramiko.Channel | WeakChannel"
+"""What bytes to a target go over: TCP, or a channel of a jump host."""
 
 
-def exchange_keys(target: Target, link: Link, offered: list[str], transcript: Transcript) -> Transport:
+def exchange_keys(
+    target: Target, link: socket.socket | paramiko.Channel, offered: list[str], transcript: Transcript
+) -> Transport:
     """Take over `link`, asking for the host key algorithms in `offered`. Raises Failure, the link closed."""
     transport = Transport(link, disabled_algorithms=WEAK)
     try:
         _handshake(target, transport, offered)
         key = transport.get_remote_server_key()
         transcript.note(f"{target.device} shows {key.get_name()} {host_keys.fingerprint(key.asbytes())}")
-        host_keys.check(target, key.get_name(), key.asbytes(), _is_loopback(link))
+        host_keys.check(target, key.get_name(), key.asbytes(), is_loopback(link))
     except BaseException:
         transport.hang_up()
         raise
@@ -102,10 +173,12 @@ def _handshake(target: Target, transport: Transport, offered: list[str]) -> None
     try:
         transport.start_client(timeout=target.connect_timeout)
     except IncompatiblePeer as error:
-        if "host key" in str(error):
+        if "host key" in str(error) and not host_keys.is_weak(offered, transport.host_keys_offered):
             raise host_keys.untrusted(target, offered) from None
         raise Failure(
-            Outcome.UNREACHABLE, f"{target.device}: no algorithm in common that is still safe: {error}"
+            Outcome.UNTRUSTED_HOST,
+            f"{target.device}: it speaks only algorithms that are no longer safe, and nobody allowed them: "
+            f"{error}; upgrade it, or allow them: keyturn device consent {target.device} --weak-algorithms",
         ) from None
     except (OSError, EOFError, paramiko.SSHException) as error:
         # MaxStartups (sshd_config(5)) shows here: the server closes before its banner.
@@ -119,8 +192,8 @@ def _handshake(target: Target, transport: Transport, offered: list[str]) -> None
         )
 
 
-def _is_loopback(link: Link) -> bool:
+def is_loopback(link: Link) -> bool:
     """Of this machine: at the far end of a jump host, 127.0.0.1 is another one."""
-    if isinstance(link, paramiko.Channel):
+    if not isinstance(link, socket.socket):
         return False
     return ipaddress.ip_address(link.getpeername()[0].partition("%")[0]).is_loopback

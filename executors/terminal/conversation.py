@@ -7,6 +7,9 @@
   last one matched (`expect "#"`, `sleep 20`, `expect "#"`).
 - A line sent without a wait after the one before first waits until the target is quiet, or shows the prompt
   that `set-prompt` names.
+- So does the first line: what looks like a prompt may stand in a banner that is still coming. And a wait
+  that was satisfied by what had come before the last line says nothing about that line, so the next one is
+  sent, and the connection closed, when the target is quiet.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from enum import StrEnum
 from typing import Final
 
 from executors.contract import Failure, Outcome, Report, StepRecord, Transcript, Values
+from executors.contract.parts import MASK
 from executors.language import tcl
 from executors.language.patterns import Matcher, Span
 from executors.language.steps import End, NewLine, SetNewLine, SetTimeout, Sleep, Step, Timer, walk
@@ -87,6 +91,8 @@ class Conversation:
         self._ended = False
         # The target may still be speaking: nothing was waited for since the last line.
         self._unanswered = True
+        self._has_typed = False
+        self._older = 0  # characters of the screen's text that came before the last line was sent
         self._last_match: str | None = None  # None once something was sent
         self._news = False  # the target said something since the last match
 
@@ -166,6 +172,8 @@ class Conversation:
     def _type(self, step: Typing) -> None:
         if self._unanswered:
             self._pace()
+        elif not self._has_typed:
+            self._until_quiet(PACE_SECONDS, READ_SECONDS)
         if self._ended:
             raise Failure(Outcome.UNREACHABLE, f"the target had closed the connection{self._last_words()}")
         text = step.wire.reveal()
@@ -173,8 +181,10 @@ class Conversation:
         self._watches = []
         self._last_match = None
         ends_line = step.newline or text.endswith(("\r", "\n"))
-        self._screen.typed(text.rstrip("\r\n"), ends_line=ends_line)
+        is_secret = step.shown.rstrip("\r\n") == MASK != text
+        self._screen.typed(text.rstrip("\r\n"), ends_line=ends_line, is_secret=is_secret)
         self._channel.send((text + (self._new_line.characters if step.newline else "")).encode())
+        self._has_typed, self._older = True, len(self._screen.text)
         self._unanswered = ends_line
         self._news = False
 
@@ -243,7 +253,8 @@ class Conversation:
         self._last_match = self._screen.text[span[0] : span[1]]
         self._screen.consume(span[1])
         self._screen.matched()
-        self._unanswered = False
+        self._unanswered = 0 < span[1] <= self._older
+        self._older = max(0, self._older - span[1])
         self._news = bool(self._screen.text.strip())
         return choice
 

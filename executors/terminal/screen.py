@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,18 +16,22 @@ LINE_KEPT: Final = 256  # characters of the line's beginning that decide whether
 
 @dataclass(frozen=True, slots=True)
 class Echo:
-    """A line typed and perhaps shown by the terminal. `ends_line`: the new line was typed as well."""
+    """A line typed and perhaps shown by the terminal. `ends_line`: the new line was typed as well.
+
+    `is_secret`: a secret and nothing else, which terminals hide as a rule.
+    """
 
     text: str
     ends_line: bool
+    is_secret: bool = False
 
 
 class Screen:
     """Takes bytes however they are cut; `text` holds what arrived since the last match.
 
-    An echo is taken out where a terminal shows one: at the beginning of a line or behind a prompt, and to the
-    line's end. What may yet become one is held back until that is decided, or the target rests. If a new line
-    comes first, nothing was shown: a program that hides what is typed prints one.
+    An echo is taken out where a terminal shows one: right where it was typed, at the beginning of a line or
+    behind a prompt, and to the line's end. What may yet become one is held back until that is decided, or the
+    target rests. If a new line comes first, nothing was shown: a program that hides what is typed prints one.
     """
 
     def __init__(self) -> None:
@@ -35,12 +40,13 @@ class Screen:
         self._echoes: list[Echo] = []
         self._held = ""
         self._nothing_since_typed = False
+        self._nothing_added_since_typed = False
         self._line = ""  # the end of the current line that has been let through
 
-    def typed(self, text: str, *, ends_line: bool) -> None:
+    def typed(self, text: str, *, ends_line: bool, is_secret: bool = False) -> None:
         if text.strip():
-            self._echoes = [*self._echoes, Echo(text, ends_line)][-MOST_ECHOES:]
-            self._nothing_since_typed = True
+            self._echoes = [*self._echoes, Echo(text, ends_line, is_secret)][-MOST_ECHOES:]
+            self._nothing_since_typed = self._nothing_added_since_typed = True
 
     def matched(self) -> None:
         """A wait was satisfied: what was typed first before it has been shown by now, or never will be."""
@@ -53,9 +59,13 @@ class Screen:
         return new
 
     def rest(self) -> None:
-        """The target is quiet: what is held back is an echo if it is a whole one, else it is text."""
+        """The target is quiet: what is held back is an echo if it is a whole one, else it is text.
+
+        A secret shown and no new line behind it is more likely a prompt that looks like the secret.
+        """
         held, self._held = self._held, ""
-        whole = next((place for place, echo in enumerate(self._echoes) if echo.text == held), None)
+        shown = (at for at, echo in enumerate(self._echoes) if echo.text == held and not echo.is_secret)
+        whole = next(shown, None)
         if whole is None:
             self._add(held)
         else:
@@ -88,33 +98,49 @@ class Screen:
 
     def _next_echo(self, pending: str) -> tuple[int, int] | None:
         """Where an echo begins and how long it is; length 0 if more output must decide."""
-        if not self._echoes:
+        found: tuple[int, int, int] | None = None  # place, length, which echo
+        for number, echo in enumerate(self._echoes):
+            for place in _places(echo.text, pending):
+                if found and place >= found[0]:
+                    break
+                length = _length(echo, pending, place)
+                if length is not None and self._may_begin(pending, place):
+                    found = place, length, number
+                    break
+        if found is None:
             return None
-        for place in range(len(pending)):
-            if self._may_begin(pending, place):
-                for number, echo in enumerate(self._echoes):
-                    length = _length(echo, pending, place)
-                    if length is None:
-                        continue
-                    if length:
-                        self._echoes = self._echoes[number + 1 :]
-                    return place, length
-        return None
+        if found[1]:
+            self._echoes = self._echoes[found[2] + 1 :]
+        return found[:2]
 
     def _may_begin(self, pending: str, place: int) -> bool:
+        if not place and self._nothing_added_since_typed:
+            return True
         before = (self._line + pending[max(0, place - LINE_KEPT) : place]).rpartition("\n")[2].rstrip(" ")
         return not before or before[-1] in PROMPT_ENDS
 
     def _add(self, text: str) -> None:
+        self._nothing_added_since_typed &= not text
         self._line = (self._line + text).rpartition("\n")[2][-LINE_KEPT:]
         self.text = (self.text + text)[-KEPT:]
 
 
+def _places(text: str, pending: str) -> Iterator[int]:
+    """Where the text stands, or where at the very end it may just begin."""
+    place = pending.find(text)
+    while place >= 0:
+        yield place
+        place = pending.find(text, place + 1)
+    for place in range(max(0, len(pending) - len(text) + 1), len(pending)):
+        if pending[place] == text[0] and text.startswith(pending[place:]):
+            yield place
+
+
 def _length(echo: Echo, pending: str, place: int) -> int | None:
-    """Of the echo at this place; 0 if it may be one, None if it is not."""
+    """Of the echo that stands or begins at this place; 0 if more must decide, None if it is none."""
     if pending.startswith(echo.text, place):
         after = pending[place + len(echo.text) : place + len(echo.text) + 1]
-        if not echo.ends_line or after == "\n":
+        if after == "\n" or (not echo.ends_line and (after or not echo.is_secret)):
             return len(echo.text)
         return None if after else 0
-    return 0 if echo.text.startswith(pending[place:]) else None
+    return 0

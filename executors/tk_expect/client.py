@@ -18,7 +18,7 @@ class SshClient:
         self._target = target
         self._login = login
         self._transcript = transcript
-        self._path = reach(target, transcript)
+        self._path = reach(target, login, transcript)
         self._shell: ShellChannel | None = None
         self._shown = f"{login.username}@{target.address}'s password: ".encode()
         self._typed = b""

@@ -98,3 +98,18 @@ def test_a_template_that_this_release_cannot_run_is_refused_before_anything_is_t
     refused = site.refused(*ADD, name, *FROM_INPUT, "--enable", "--template", web, stdin=secret + "\n")
     assert (refused.exit, refused.code) == (Exit.INPUT_REFUSED, "no_executor")
     assert "no executor named 'selenium' is installed" in refused.detail
+
+
+def test_the_old_name_of_a_renamed_file_is_taken_out_of_use(site: Site, tmp_path: Path) -> None:
+    folder = tmp_path / "SSH" / "Change password"
+    folder.mkdir(parents=True)
+    (folder / "Old name").write_text('expect "#"\nexec "[#NEW_PASSWORD#]"\n')
+    for name in ("Old name", "New name"):
+        (folder / "Old name").rename(folder / name)
+        site.engine.ask("template", "import", str(tmp_path), "--prefix", "renamed")
+    gone = site.engine.ask("template", "retire", "renamed/ssh/change-password/old-name")
+    assert gone["version"] == 1
+    names = {each["name"] for each in site.engine.ask("template", "list")}
+    assert {name for name in names if name.startswith("renamed/")} == {"renamed/ssh/change-password/new-name"}
+    again = site.refused("template", "retire", "renamed/ssh/change-password/old-name")
+    assert again.code == "unknown_template"

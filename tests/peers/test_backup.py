@@ -16,6 +16,7 @@ from sqlalchemy import URL, make_url
 from engine.record import chain
 from engine.store.database import Database
 from engine.store.upgrade import upgrade
+from tests.migrations import HEAD
 from tests.peers.postgres import PostgresServer
 from tests.unit.cli.conftest import FakeEngine, Keyturn
 from tests.unit.cli.site import reopened
@@ -85,7 +86,7 @@ def test_a_dump_is_put_back_and_the_journals_bring_back_the_rest(
     with room.database.writing() as connection:
         chain.append(connection)
     manifest = json.loads(site("backup", "--to", str(tmp_path / "copy")))
-    assert (manifest["dialect"], manifest["schema"]) == ("postgresql", "0002")
+    assert (manifest["dialect"], manifest["schema"]) == ("postgresql", HEAD)
     assert set(manifest["files"]) == {"audit.jsonl", "keys/default.pub", "keyturn.dump"}
     room.change(ann)
     reopened(room)

@@ -24,12 +24,15 @@ def nobody_listens() -> Iterator[int]:
         yield taken.getsockname()[1]
 
 
-@pytest.fixture
-def subject(sshd: SshServer, accounts: LocalAccounts, nobody_listens: int) -> Subject:
+@pytest.fixture(params=[False, True], ids=["paramiko", "asyncssh"])
+def subject(
+    request: pytest.FixtureRequest, sshd: SshServer, accounts: LocalAccounts, nobody_listens: int
+) -> Subject:
+    """The consent to weak algorithms chooses the library; the server is the same."""
     old = new_password()
     login = password(fresh(accounts, "conf", old), old)
     file = parse_file((LINUX / "linux-own-password.template").read_bytes(), "linux-own-password")
-    target = at(sshd)
+    target = replace(at(sshd), weak_algorithms=request.param)
     _, foreign_key = key_pair()
     return Subject(
         SSH,

@@ -208,6 +208,7 @@ def _encode_target(target: Target) -> Wire:
         "connect_timeout": target.connect_timeout,
         "read_timeout": target.read_timeout,
         "cleartext": target.cleartext,
+        "weak_algorithms": target.weak_algorithms,
         "jump": target.jump
         and {"target": _encode_target(target.jump.target), "login": encode_login(target.jump.login)},
     }
@@ -225,6 +226,7 @@ def _decode_target(data: Wire) -> Target:
         float(data["read_timeout"]),
         jump and Hop(_decode_target(jump["target"]), decode_login(jump["login"])),
         cleartext=data["cleartext"] is True,
+        weak_algorithms=data["weak_algorithms"] is True,
     )
 
 

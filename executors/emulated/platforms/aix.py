@@ -78,7 +78,21 @@ class Aix(Unix):
         except HungUp:
             return 0
 
-    commands: ClassVar[Mapping[str, Run]] = {**Unix.shared, "pwdadm": pwdadm, "chpasswd": chpasswd}
+    def lsuser(self, arguments: Sequence[str]) -> Talk[int]:
+        """`lsuser -a id account_locked NAME`"""
+        yield from ()
+        name = arguments[-1] if arguments else ""
+        places = [place for place, each in enumerate(self.device.accounts(), 200) if each.name == name]
+        account = self.device.find(name)
+        if account is None or not places:
+            return self.fail(self.words.missing.format(user=name), 2)
+        number = 0 if name == "root" else places[0]
+        self.say(f"{name} id={number} account_locked={str(account.locked).lower()}\n")
+        return 0
+
+    commands: ClassVar[Mapping[str, Run]] = {
+        **Unix.shared, "pwdadm": pwdadm, "chpasswd": chpasswd, "lsuser": lsuser,
+    }  # fmt: skip
 
 
 PLATFORMS: Final = (

@@ -44,6 +44,13 @@ class Asa(Router):
         Refusal.TOO_SOON: "ERROR: The minimum lifetime of the password has not passed\n",
     }
 
+    def show_user(self, match: re.Match[str]) -> None:
+        account = self.device.find(match["name"])
+        if account is None:
+            self.say(f"ERROR: user {match['name']} does not exist\n")
+        else:
+            self.say(f"username {account.name} password ***** pbkdf2 privilege {account.privilege}\n")
+
     def change_own(self, match: re.Match[str]) -> None:
         if self.device.tried(self.user, match["old"]) is not Access.OPENS:
             self.say("ERROR: Old password is incorrect\n")
@@ -55,6 +62,7 @@ class Asa(Router):
             "{host}{sign} ",
             (
                 *common(),
+                command("sh|ow run|ning-config username <name>", show_user, ADMINISTRATOR),
                 command("terminal pager 0", Router.unpaged),
                 command("change-password old-password <old> new-password <new>", change_own),
                 command("copy run|ning-config start|up-config", Router.write, ADMINISTRATOR),

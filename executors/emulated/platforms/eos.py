@@ -71,6 +71,7 @@ class Eos(Candidate, Router):
             "{host}{sign}",
             (
                 *common(),
+                command("sh|ow run|ning-config \\| grep -c <pattern*>", Router.count_lines, ADMINISTRATOR),
                 command("copy run|ning-config start|up-config", Router.write, ADMINISTRATOR),
                 command("conf|igure session <name> commit", confirm, ADMINISTRATOR),
                 command("conf|igure session <name>", open_session, ADMINISTRATOR),

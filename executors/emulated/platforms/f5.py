@@ -69,6 +69,12 @@ class Tmsh(Cli):
             else:
                 self.answered(self.change(self.whose, new))
 
+    def show_user(self, match: re.Match[str]) -> None:
+        self.whose = value(match["name"])
+        missing = self.device.find(self.whose) is None
+        self.answered(Refusal.MISSING if missing else None)
+        self.say("" if missing else f"auth user {self.whose} {{\n    description {self.whose}\n}}\n")
+
     def write(self, _: re.Match[str]) -> None:
         self.save()
         self.say("Saving running configuration...\n  /config/bigip.conf\n  /config/bigip_base.conf\n")
@@ -93,6 +99,7 @@ class Tmsh(Cli):
                 command("reboot", reboot, ADMINISTRATOR),
                 command("modify cli preference pager disabled", Cli.unpaged),
                 command("list ltm node", listing),
+                command("list auth user <name> description", show_user),
                 command("quit", Cli.leave),
                 command("exit", Cli.leave),
             ),

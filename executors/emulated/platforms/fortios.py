@@ -41,7 +41,7 @@ class FortiOs(Cli):
     }
 
     coming: str | None = None  # the password that `next` or `end` sets
-    made_here: tuple[str, ...] = ()
+    is_new = False  # the entry that is being edited comes into being when it is kept
 
     def config(self, _: re.Match[str]) -> None:
         if not self.is_held():
@@ -49,8 +49,8 @@ class FortiOs(Cli):
 
     def edit(self, match: re.Match[str]) -> None:
         name = value(match["name"])
-        self.made_here = tuple(self.made([name]))
-        self.say(f"new entry '{name}' added\n" if self.made_here else "")
+        self.is_new = self.device.find(name) is None
+        self.say(f"new entry '{name}' added\n" if self.is_new else "")
         self.coming = None
         self.enter("entry", name)
 
@@ -74,14 +74,14 @@ class FortiOs(Cli):
         self.enter("exec")
 
     def abort(self, _: re.Match[str]) -> None:
-        self.unmade(self.made_here)
-        self.coming, self.made_here = None, ()
+        self.coming, self.is_new = None, False
         self.enter("exec")
 
     def _keep(self) -> None:
+        made = self.made([self.where]) if self.is_new else []
         if self.coming is not None and not self.answered(self.change(self.where, self.coming)):
-            self.unmade(self.made_here)
-        self.coming, self.made_here = None, ()
+            self.unmade(made)
+        self.coming, self.is_new = None, False
 
     def listing(self, _: re.Match[str]) -> Talk[None]:
         yield from self.show(f"config system interface\n{SHOWN}end\n")

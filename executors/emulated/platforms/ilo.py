@@ -60,6 +60,13 @@ class Ilo(Cli):
         if self.answered(refusal):
             self.say(DONE)
 
+    def show_account(self, match: re.Match[str]) -> None:
+        folder, _, name = match["path"].rpartition("/")
+        if folder != "/map1/accounts1" or self.device.find(name) is None:
+            self.answered(Refusal.MISSING)
+        else:
+            self.say(f"{DONE}{match['path']}\n  Targets\n  Properties\n    username={name}\n")
+
     def show_accounts(self, _: re.Match[str]) -> Talk[None]:
         names = "".join(f"    {account.name}\n" for account in self.device.accounts())
         yield from self.show(f"{DONE}/map1/accounts1\n  Targets\n{names}" + "    spare\n" * 30)
@@ -72,6 +79,7 @@ class Ilo(Cli):
                 command("set password=<new*>", set_here, ADMINISTRATOR),
                 command("cd <path>", cd),
                 command("show /map1/accounts1", show_accounts),
+                command("show <path>", show_account),
                 command("exit", Cli.leave),
             ),
         ),

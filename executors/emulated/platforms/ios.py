@@ -32,6 +32,7 @@ class Ios(Router):
     lock_held = (
         "Configuration mode is locked by process '130' user '{holder}' from terminal '2'. Please try later.\n"
     )
+    counted = "Number of lines which match regexp = {}\n"
     saved = "Building configuration...\n[OK]\n"
     unsaved = "\nSystem configuration has been modified. Save? [yes/no]: "
     expired = "Your password has expired. Enter a new one now.\n"
@@ -68,6 +69,7 @@ class Ios(Router):
             "{host}{sign}",
             (
                 *common(),
+                command("sh|ow run|ning-config \\| count <pattern*>", Router.count_lines, ADMINISTRATOR),
                 command("copy run|ning-config start|up-config", copy, ADMINISTRATOR),
                 command("conf|igure t|erminal revert timer <minutes>", configure_armed, ADMINISTRATOR),
                 command("conf|igure confirm", confirm, ADMINISTRATOR),

@@ -60,8 +60,16 @@ class IosXr(Candidate, Router):
         refusal = self.commit_staged(armed=float(minutes) * 60 if minutes and minutes.isdecimal() else None)
         self.say(COMMIT_FAILED if refusal else "")
 
+    def show_pending(self, _: re.Match[str]) -> None:
+        self.say("".join(f"username {name}\n" for name in self.staged))
+
     def show_failed(self, _: re.Match[str]) -> None:
         self.say(self.refused.get(self.failure, NO_ACCOUNT) if self.failure else "")
+
+    def show_user(self, match: re.Match[str]) -> None:
+        known = self.device.find(match["name"]) is not None
+        shown = f"username {match['name']}\n group root-lr\n secret 10 <removed>\n!\n\n"
+        self.say(shown if known else "% No such configuration item(s)\n\n")
 
     def finish(self, _: re.Match[str]) -> Talk[None]:
         if self.staged:
@@ -80,10 +88,14 @@ class IosXr(Candidate, Router):
         command("commit", commit),
         command("commit confirmed [minutes] <minutes>", commit),
         command("sh|ow conf|iguration failed", show_failed),
+        command("sh|ow conf|iguration \\| i|nclude \\^username", show_pending),
         command("end", finish),
     )
     modes: ClassVar[Mapping[str, Mode]] = {
-        "exec": Mode("RP/0/RP0/CPU0:{host}#", common()),
+        "exec": Mode(
+            "RP/0/RP0/CPU0:{host}#",
+            (*common(), command("sh|ow run|ning-config username <name>", show_user, ADMINISTRATOR)),
+        ),
         "config": Mode(
             "RP/0/RP0/CPU0:{host}(config)#",
             (

@@ -108,6 +108,9 @@ class Junos(Candidate):
     def show_configuration(self, _: re.Match[str]) -> Talk[None]:
         yield from self.show(f"interfaces {{\n{SHOWN}}}\n")
 
+    def count_user(self, match: re.Match[str]) -> None:
+        self.say(f"Count: {0 if self.device.find(value(match['name'])) is None else 5} lines\n")
+
     modes: ClassVar[Mapping[str, Mode]] = {
         "exec": Mode(
             "{user}@{host}> ",
@@ -117,6 +120,7 @@ class Junos(Candidate):
                 command("edit", configure, ADMINISTRATOR),
                 command("set cli screen-length <lines>", screen),
                 command("show configuration", show_configuration),
+                command("show configuration system login user <name> \\| count", count_user),
                 command("exit", Candidate.leave),
                 command("quit", Candidate.leave),
             ),

@@ -1,16 +1,19 @@
-"""Linux: passwd(1) as Debian 12, RHEL 9 and SUSE Linux Enterprise 15 say it.
+"""Linux: passwd(1) as Debian 12, RHEL 9, SUSE Linux Enterprise 15 and Alpine 3 (BusyBox) say it.
 
 Known: Debian (shadow's passwd over pam_unix) and RHEL (its own passwd over pam_pwquality and pam_unix).
 Guessed: SUSE's words for a password used before, and that its pam_cracklib asks three times.
+Of BusyBox, known: the prompts, `Incorrect password`, `Bad password:`, `changed by`. It keeps no history and
+no minimum age, so the words for those are made up.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import ClassVar, Final
 
 from executors.emulated.account import Refusal, Rules
+from executors.emulated.console import HungUp, Talk
 from executors.emulated.device import LoginWords, Platform
 from executors.emulated.platforms.unix import TERMINAL, PasswdWords, Run, Unix
 
@@ -76,6 +79,31 @@ SUSE: Final = replace(
 )
 
 
+ALPINE: Final = replace(
+    DEBIAN,
+    changing="Changing password for {user}\n",
+    old="Old password: ",
+    again="Retype password: ",
+    done="passwd: password for {user} changed by {user}\n",
+    wrong_old="Incorrect password\npasswd: password for {user} is unchanged\n",
+    differ="Passwords don't match\npasswd: password for {user} is unchanged\n",
+    given_up="passwd: password for {user} is unchanged\n",
+    forbidden="passwd: you can't change password for {user}\n",
+    missing="passwd: unknown user {user}\n",
+    refused={
+        Refusal.TOO_SHORT: "Bad password: too short\n",
+        Refusal.TOO_SIMPLE: "Bad password: too weak\n",
+        Refusal.SAME: "Bad password: similar to old password\n",
+        Refusal.USED_BEFORE: "Bad password: used before\n",
+        Refusal.TOO_SOON: "Bad password: changed too recently\n",
+    },
+    tries=1,
+    checks_first=True,
+    warns_root=True,
+    failed=1,
+)
+
+
 class Debian(Unix):
     words = DEBIAN
     prompts = ("{user}@{host}:~$ ", "{user}@{host}:~# ")
@@ -98,6 +126,27 @@ class Suse(Debian):
     prompts = ("{user}@{host}:~> ", "{host}:~ # ")
 
 
+class Alpine(Unix):
+    words = ALPINE
+    prompts = ("{host}:~$ ", "{host}:~# ")
+    not_found = "-ash: {word}: not found\n"
+
+    def chpasswd(self, _: Sequence[str]) -> Talk[int]:
+        if not self.is_root:
+            return self.fail("chpasswd: permission denied (are you root?)\n")
+        try:
+            while True:
+                name, _colon, new = (yield from self.ask("")).partition(":")
+                if self.device.find(name) is None:
+                    return self.fail(f"chpasswd: unknown user {name}\n")
+                self.change(name, new, by_rules=False)
+                self.say(f"chpasswd: password for '{name}' changed\n")
+        except HungUp:
+            return 0
+
+    commands: ClassVar[Mapping[str, Run]] = {**Unix.shared, "chpasswd": chpasswd, "awk": Unix.awk}
+
+
 LOGIN: Final = LoginWords(name="{host} login: ", word="Password: ", refused="\nLogin incorrect\n")
 
 PLATFORMS: Final = (
@@ -112,5 +161,9 @@ PLATFORMS: Final = (
     Platform(
         "suse", "SUSE Linux Enterprise 15", Suse, LOGIN, TERMINAL,
         Rules(min_length=6, kinds=2, remembers=5), "suse", page=23,
+    ),
+    Platform(
+        "alpine", "Alpine Linux 3", Alpine, LOGIN, TERMINAL,
+        Rules(min_length=6), "alpine", page=23,
     ),
 )  # fmt: skip

@@ -63,6 +63,7 @@ class NxOs(Router):
             "{host}# ",
             (
                 *common(),
+                command("sh|ow run|ning-config \\| grep count <pattern*>", Router.count_lines, ADMINISTRATOR),
                 command("copy run|ning-config start|up-config", Router.write, ADMINISTRATOR),
                 command("change-password", change_own),
             ),

@@ -53,6 +53,15 @@ class PanOs(Candidate):
         else:
             self.stage(name, new)
 
+    def show_user(self, match: re.Match[str]) -> None:
+        account = self.device.find(value(match["name"]))
+        role = "superuser" if account and account.may_administer else "superreader"
+        shown = f"permissions {{\n  role-based {{\n    {role} yes;\n  }}\n}}\n"
+        self.say(shown if account else "Server error : show failed\n")
+
+    def pending(self, _: re.Match[str]) -> None:
+        self.say("yes\n" if self.staged or self.device.lock_holder else "no\n")
+
     def commit(self, _: re.Match[str]) -> None:
         if self.is_held():
             return
@@ -94,6 +103,8 @@ class PanOs(Candidate):
             "[edit]\n{user}@{host}# ",
             (
                 command("set mgt-config users <name> password", set_user),
+                command("show mgt-config users <name> permissions", show_user),
+                command("check pending-changes", pending),
                 command("commit", commit),
                 command("exit", to_operation),
                 command("quit", to_operation),

@@ -63,6 +63,9 @@ class RouterOs(Cli):
         else:
             self.answered(self.change(self.user.name, new))
 
+    def count_users(self, match: re.Match[str]) -> None:
+        self.say(f"{int(self.device.find(value(match['name'])) is not None)}\n")
+
     def listing(self, _: re.Match[str]) -> Talk[None]:
         yield from self.show("Flags: R - RUNNING\n" + SHOWN)
 
@@ -72,6 +75,7 @@ class RouterOs(Cli):
             (
                 command(r"user set \[find name=<name>\] <fields*>", set_user, ADMINISTRATOR),
                 command("user set <name> <fields*>", set_user, ADMINISTRATOR),
+                command("user print count-only where name=<name>", count_users),
                 command("password", change_own),
                 command("interface print", listing),
                 command("interface print without-paging", Cli.unpaged),

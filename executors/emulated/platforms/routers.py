@@ -9,7 +9,7 @@ import re
 from typing import ClassVar, Final
 
 from executors.emulated.account import ADMINISTRATOR, Access, Refusal
-from executors.emulated.cli import Cli, Command, Mode, command
+from executors.emulated.cli import Cli, Command, Mode, command, value
 from executors.emulated.console import Talk
 from executors.emulated.trouble import Point
 
@@ -27,6 +27,7 @@ class Router(Cli):
     configuring: ClassVar[str] = ""
     saved: ClassVar[str]
     unsaved: ClassVar[str] = ""  # the question before a restart
+    counted: ClassVar[str] = "{}\n"  # lines that match
     really: ClassVar[str] = "Proceed with reload? [confirm]"
     starts_enabled = True  # whether an administrator begins in privileged mode
 
@@ -96,9 +97,18 @@ class Router(Cli):
         self.say(self.saved)
 
     def show_running(self, _: re.Match[str]) -> Talk[None]:
+        yield from self.show(self.running)
+
+    @property
+    def running(self) -> str:
         users = "".join(f"username {account.name} privilege {account.privilege} secret <removed>\n"
                         for account in self.device.accounts())  # fmt: skip
-        yield from self.show(f"hostname {self.device.platform.hostname}\n!\n{users}!\n{RUNNING}end\n")
+        return f"hostname {self.device.platform.hostname}\n!\n{users}!\n{RUNNING}end\n"
+
+    def count_lines(self, match: re.Match[str]) -> None:
+        """How many lines of the configuration begin with words; `_` is a blank in IOS's expressions."""
+        begins = value(match["pattern"]).removeprefix("^").replace("_", " ")
+        self.say(self.counted.format(sum(line.startswith(begins) for line in self.running.splitlines())))
 
     def show_version(self, _: re.Match[str]) -> None:
         self.say(f"{self.device.platform.title}, emulated\n")

@@ -41,6 +41,7 @@ WORDS: Final = PasswdWords(
 class Solaris(Unix):
     words = WORDS
     prompts = ("{user}@{host}:~$ ", "{user}@{host}:~# ")
+    states = ("PS", "LK")
     expiry_ends = False
     commands: ClassVar[Mapping[str, Run]] = {**Unix.shared, "usermod": Unix.usermod}
 

@@ -20,6 +20,7 @@ SUDO_TRIES: Final = 3  # `passwd_tries`, sudoers(5)
 NOT_FOUND: Final = 127  # of a shell
 NO_LOCK: Final = "{command}: cannot lock /etc/passwd; try again later.\n"
 NOT_SUDOER: Final = "{user} is not in the sudoers file.  This incident will be reported.\n"
+NO_TERMINAL: Final = "WARNING: Your password has expired.\nPassword change required but no TTY available.\n"
 MOST_DEEP: Final = 20  # su inside su
 
 Run = Callable[[Any, Sequence[str]], "Talk[int]"]
@@ -59,6 +60,8 @@ class Unix(Session):
     words: ClassVar[PasswdWords]
     prompts: ClassVar[tuple[str, str]] = ("$ ", "# ")
     not_found: ClassVar[str] = "-bash: {word}: command not found\n"
+    states: ClassVar[tuple[str, str]] = ("P", "L")  # what `passwd -S` calls usable and locked
+    shadow: ClassVar[str] = "/etc/shadow"
     expiry_ends: ClassVar[bool] = True  # after a forced change one logs in again
     commands: ClassVar[Mapping[str, Run]]
 
@@ -83,6 +86,15 @@ class Unix(Session):
     def prompt(self) -> str:
         form = self.prompts[self.is_root]
         return form.format(user=self.user.name, host=self.device.platform.hostname)
+
+    def run_one(self, command: str) -> Talk[None]:
+        """sshd runs passwd(1) instead of the command when the password has expired, and then hangs up."""
+        if not self.user.must_change:
+            yield from self.obey(command)
+        elif self.console.has_terminal:
+            yield from self.forced_change()
+        else:
+            self.status = self.fail(NO_TERMINAL)
 
     def forced_change(self) -> Talk[bool]:
         self.say(self.words.expired.format(user=self.user.name))
@@ -122,7 +134,7 @@ class Unix(Session):
         if account is None:
             return self.fail(self.words.missing.format(user=name))
         if flags & {"-S", "-s"}:
-            self.say(f"{name} {'L' if account.locked else 'P'} 2026-01-01 0 99999 7 -1\n")
+            self.say(f"{name} {self.states[account.locked]} 2026-01-01 0 99999 7 -1\n")
             return 0
         if flags & {"-l", "-u", "-e"}:
             return self._marked(account, flags)
@@ -278,6 +290,18 @@ class Unix(Session):
     def man(self, _: Sequence[str]) -> Talk[int]:
         """Something long, for the pager."""
         yield from self.show("".join(f"     line {number} of the manual page\n" for number in range(1, 61)))
+        return 0
+
+    def awk(self, arguments: Sequence[str]) -> Talk[int]:
+        """The one program that says `state` and the state: `awk -F: -v user=NAME … FILE`."""
+        yield from ()
+        file = arguments[-1] if arguments else ""
+        if not self.is_root or file != self.shadow:
+            return self.fail(f"awk: can't open file {file}\n", 2)
+        name = next((word[5:] for word in arguments if word.startswith("user=")), "")
+        account = self.device.find(name)
+        if account is not None:
+            self.say(f"state {'locked' if account.locked else 'usable'}\n")
         return 0
 
     def true(self, _: Sequence[str]) -> Talk[int]:

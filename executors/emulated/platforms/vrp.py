@@ -1,9 +1,9 @@
 """Huawei VRP 5 (S and AR series).
 
-Known: prompts, `Error: Unrecognized command found at '^' position.`, the Y/N question of `save` and
-its answer, `undo`, the questions of `local-user change-password` and of an
-expired password, the pager's sequence.
-Guessed: the refusals for length, kinds and reuse beyond their first words, and the words about a lock.
+Known: prompts, `Error: Unrecognized command found at '^' position.`, the Y/N question of `save` and its
+answer, `undo`, the questions of `local-user change-password` and of an expired password, the pager's
+sequence. Guessed: the refusals for length, kinds and reuse beyond their first words, what is said of a user
+that does not exist, and the words about a lock.
 """
 
 from __future__ import annotations
@@ -100,6 +100,15 @@ class Vrp(Cli):
         self.pages = False
         self.say("Info: The configuration takes effect on the current user terminal interface only.\n")
 
+    def display_user(self, match: re.Match[str]) -> None:
+        account = self.device.find(match["name"])
+        if account is None:
+            self.say("Error: The user does not exist.\n")
+        else:
+            state = "block" if account.locked else "active"
+            self.say("  The contents of local user(s):\n  Password : ****************\n")
+            self.say(f"  State    : {state}\n  Level    : {account.privilege}\n")
+
     def display(self, _: re.Match[str]) -> Talk[None]:
         yield from self.show(f"#\nsysname {self.device.platform.hostname}\n#\n{SHOWN}return\n")
 
@@ -112,6 +121,7 @@ class Vrp(Cli):
                 command("reboot", reboot, 3),
                 command("screen-length 0 temporary", unpaged),
                 command("dis|play cur|rent-configuration", display, 3),
+                command("dis|play local-user username <name>", display_user, 3),
                 command("local-user change-password", change_own),
                 command("quit", Cli.leave),
             ),

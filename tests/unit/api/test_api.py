@@ -68,6 +68,14 @@ def test_a_host_key_is_pinned_by_trust_and_nonsense_is_refused(api: Api) -> None
     assert is_problem(api.post("/devices/web1/trust", {"host_key": "ssh-ed25519 nonsense"}), 422, "bad_input")
 
 
+def test_a_device_is_allowed_what_it_needs_and_nothing_by_itself(api: Api) -> None:
+    api.given_device()
+    assert api.get("/devices/web1").json()["weak_algorithms"] is False
+    assert api.post("/devices/web1/consent", {"weak_algorithms": True}).json()["weak_algorithms"] is True
+    assert is_problem(api.post("/devices/web1/consent", {}), 422, "bad_input")
+    assert is_problem(api.post("/devices/nowhere/consent", {"cleartext": True}), 404, "unknown_device")
+
+
 def test_an_unknown_device_is_a_problem_that_says_what_to_do(api: Api) -> None:
     answer = api.get("/devices/nowhere")
     assert is_problem(answer, 404, "unknown_device")

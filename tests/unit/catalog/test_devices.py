@@ -12,6 +12,7 @@ from engine.catalog.devices import (
     list_devices,
     pause_device,
     resume_device,
+    set_consents,
     set_jump,
     trust_host_key,
 )
@@ -225,6 +226,24 @@ def test_a_trusted_key_replaces_the_one_of_its_type_and_no_other(connection: Con
     assert {key.line for key in trust_host_key(connection, "bob", "web1", new).host_keys} == {other, new}
     assert [key.trusted_by for key in get_device(connection, "web1").host_keys] == [ACTOR, "bob"]
     assert audited(connection)[-1] == ("device.trust", "device web1")
+
+
+def test_a_consent_is_given_and_withdrawn_by_name_and_audited(connection: Connection) -> None:
+    made = given_device(connection, "web1")
+    assert (made.cleartext, made.weak_algorithms) == (False, False)
+    allowed = set_consents(connection, "bob", "web1", {"weak_algorithms": True})
+    assert (allowed.cleartext, allowed.weak_algorithms) == (False, True)
+    assert audited(connection)[-1] == ("device.consent", "device web1")
+    both = set_consents(connection, "bob", "web1", {"weak_algorithms": False, "cleartext": True})
+    assert (both.cleartext, both.weak_algorithms) == (True, False)
+    assert given_device(connection, "web2", weak_algorithms=True).weak_algorithms
+
+
+@pytest.mark.parametrize("consents", [{}, {"paused": True}])
+def test_what_is_no_consent_is_refused(connection: Connection, consents: dict[str, bool]) -> None:
+    given_device(connection, "web1")
+    with pytest.raises(BadInput, match="cleartext, weak_algorithms"):
+        set_consents(connection, ACTOR, "web1", consents)
 
 
 def test_trusting_the_same_key_again_changes_nothing_else(connection: Connection) -> None:

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from engine.catalog.profiles import SHIPPED, Match, NoProfile, Profile, ProfileFacts, ProfileTie, choose
 from engine.catalog.states import Action, CredentialKind, LoginAs
+from engine.templating.library import shipped
 
 FACTS = ProfileFacts(CredentialKind.PASSWORD, frozenset({"ssh"}), LoginAs.SELF)
 
@@ -125,7 +126,24 @@ def test_a_profile_that_makes_no_sense_is_refused(wrong: dict[str, object]) -> N
 
 def test_no_two_shipped_profiles_can_tie() -> None:
     for one, other in itertools.combinations(SHIPPED, 2):
-        assert (one.service, one.login, one.match.kind) != (other.service, other.login, other.match.kind)
+        assert (one.service, one.login, one.match) != (other.service, other.login, other.match)
+
+
+def test_vendor_and_model_of_a_device_choose_its_products_profile() -> None:
+    router = replace(FACTS, vendor="cisco", model="ios xr")
+    assert choose(SHIPPED, router).name == "cisco-iosxr-own-password"
+    assert choose(SHIPPED, replace(router, login=LoginAs.OTHER)).name == "cisco-iosxr-by-administrator"
+    enable = replace(router, model="IOS", kind=CredentialKind.ENABLE, login=LoginAs.OTHER)
+    assert choose(SHIPPED, enable).name == "cisco-ios-enable"
+
+
+def test_every_template_of_a_shipped_profile_is_shipped_for_its_action_and_login() -> None:
+    files = {file.name: file for file in shipped()}
+    for each in SHIPPED:
+        for action, name in each.templates.items():
+            assert (files[name].executor, files[name].action) == (each.executor, action)
+            assert files[name].login == each.login
+            assert files[name].proof in (None, each.proof)
 
 
 def test_every_shipped_profile_changes_secrets() -> None:

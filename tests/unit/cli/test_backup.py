@@ -19,6 +19,7 @@ from engine.catalog.states import Action
 from engine.record import chain
 from engine.record.verification import bounded_lines, verify
 from engine.store.models import engine_state
+from tests.migrations import HEAD
 from tests.unit.cli.conftest import Keyturn
 from tests.unit.cli.site import site
 from tests.unit.operations.room import Room
@@ -51,7 +52,7 @@ def test_a_backup_holds_the_database_and_what_says_that_it_is_whole(
     manifest = json.loads((tmp_path / "copy" / "manifest.json").read_text())
     state = room.row(engine_state, 1)
     assert (manifest["incarnation"], manifest["installation"]) == (state.incarnation, state.installation)
-    assert (manifest["dialect"], manifest["schema"]) == ("sqlite", "0002")
+    assert (manifest["dialect"], manifest["schema"]) == ("sqlite", HEAD)
     with (tmp_path / "copy" / "audit.jsonl").open("rb") as stream:
         verdict = verify(bounded_lines(stream))
     assert verdict.whole

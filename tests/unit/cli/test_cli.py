@@ -57,6 +57,18 @@ def test_the_zone_is_the_engines_own_unless_it_is_said(keyturn: Keyturn) -> None
     assert "zone" not in keyturn.engine.sent("POST /devices")
 
 
+def test_a_device_is_allowed_weak_algorithms_at_once_or_later(keyturn: Keyturn) -> None:
+    changed = {**DEVICE, "cleartext": False, "weak_algorithms": True}
+    keyturn.engine.answer("POST /devices", changed)
+    keyturn("device", "add", "web1", "--address", "::1", "--port", "ssh=22", "--weak-algorithms")
+    assert keyturn.engine.sent("POST /devices")["weak_algorithms"] is True
+    keyturn.engine.answer("POST /devices/web1/consent", changed)
+    told = keyturn("device", "consent", "web1", "--weak-algorithms", "--no-cleartext")
+    assert "web1 allows: weak_algorithms" in told.stdout
+    sent = keyturn.engine.sent("POST /devices/web1/consent")
+    assert sent == {"weak_algorithms": True, "cleartext": False}
+
+
 @pytest.mark.parametrize("port", ["ssh", "=22", "ssh=", "ssh=x", "ssh=-1", "ssh=²"])
 def test_a_port_that_is_not_service_and_number_is_a_usage_error(keyturn: Keyturn, port: str) -> None:
     assert keyturn("device", "add", "web1", "--address", "a", "--port", port).exit_code == Exit.USAGE

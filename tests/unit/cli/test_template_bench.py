@@ -72,3 +72,118 @@ def test_a_template_with_a_header_is_played_too(keyturn: Keyturn, file: Path) ->
     header = "---\nname: own\nexecutor: ssh\naction: change_secret\nversion: 1\nsummary: s\ntags: {}\n---\n"
     file.write_text(header + BODY)
     assert len(keyturn.json("template", "test", str(file))) == 8
+
+
+# Native templates
+
+NATIVE = """---
+name: own
+executor: ssh
+action: change_secret
+version: 1
+summary: s
+tags:
+  USERNAME: username
+  CURRENT_PASSWORD: secret
+  NEW_PASSWORD: secret
+---
+[status]
+run passwd -S [#USERNAME#]
+  capture status ^\\S+ (\\S+)
+  map status P=active L=locked
+
+[change]
+dialogue passwd
+  answer "Current password: " [#CURRENT_PASSWORD#]
+  answer "New password: " [#NEW_PASSWORD#]
+  refuse refused_by_policy "BAD PASSWORD"
+  exit 10 bad_login
+run chpasswd
+  input [#USERNAME|field#]:[#NEW_PASSWORD#]
+
+[persist]
+shell
+  answer "router#" write
+  expect "[OK]"
+  until "router#"
+"""
+STATUS = "$ passwd -S [#USERNAME#]\n< [#AUTH_USER#] P 2026-11-22\\n\n<< 0\n"
+CHANGE = (
+    "$ passwd\n< Current password: \n> [#CURRENT_PASSWORD#]\n< New password: \n> [#NEW_PASSWORD#]\n<< 0\n"
+    "$ chpasswd\n> [#USERNAME|field#]:[#NEW_PASSWORD#]\n<< 0\n"
+)
+REFUSED = CHANGE.partition("<< 0")[0] + "< BAD PASSWORD: short\\n\n"
+PERSIST = "$\n< hello\\nrouter# \n> write\n< Building [OK]\\nrouter# \n"
+
+
+@pytest.fixture
+def native(keyturn: Keyturn) -> Path:
+    Path("own.template").write_text(NATIVE)
+    return Path("own.template")
+
+
+def played(keyturn: Keyturn, file: Path, dialogue: str, code: int = 0) -> list[dict[str, object]]:
+    file.with_name(file.name + ".lines").write_text(dialogue)
+    shown: list[dict[str, object]] = keyturn.json("template", "test", str(file), code=code)
+    return shown
+
+
+def test_a_native_template_is_played_command_by_command(keyturn: Keyturn, native: Path) -> None:
+    rows = played(keyturn, native, STATUS + CHANGE + PERSIST)
+    assert len(rows) == 8
+    assert {(each["good"], each["outcome"], each["message"]) for each in rows} == {(True, "ok", "")}
+
+
+@pytest.mark.parametrize(
+    ("dialogue", "outcome"),
+    [
+        (STATUS.replace(" P ", " L "), "account_disabled"),
+        (STATUS + CHANGE.replace("<< 0", "<< 10", 1).partition("$ chp")[0], "bad_login"),
+        (STATUS + REFUSED, "refused_by_policy"),
+        (STATUS + "$ passwd\n< Current password: \n> [#CURRENT_PASSWORD#]\n<< lost\n", "unreachable"),
+        (STATUS + "$ passwd\n< Who are you? \n", "timeout"),
+        (STATUS + CHANGE + "$\n< router# \n> write\n<<\n", "not_saved"),
+    ],
+)  # fmt: skip
+def test_an_end_that_is_meant_is_said_in_the_dialogue(
+    keyturn: Keyturn, native: Path, dialogue: str, outcome: str
+) -> None:
+    rows = played(keyturn, native, dialogue + f"= {outcome}\n")
+    assert {each["outcome"] for each in rows} == {outcome}
+    assert not any(each["good"] for each in played(keyturn, native, dialogue, Exit.TEMPLATE))
+
+
+@pytest.mark.parametrize(
+    ("said", "instead", "told"),
+    [
+        ("$ chpasswd", "$ chpasswd -e", "another command was started: run chpasswd"),
+        ("|field#]:", "|field#] ", "the device heard"),
+        (PERSIST, "", "the device is not asked for: shell"),
+        ("> write\n", "> write\n> again\n", "this was never sent"),
+    ],
+)
+def test_where_a_native_template_parts_from_it_is_named(
+    keyturn: Keyturn, native: Path, said: str, instead: str, told: str
+) -> None:
+    rows = played(keyturn, native, (STATUS + CHANGE + PERSIST).replace(said, instead), Exit.TEMPLATE)
+    assert not any(each["good"] for each in rows)
+    assert told in str(rows[0]["message"])
+
+
+@pytest.mark.parametrize("dialogue", ["= fine\n", "# a comment\n", "< [#ADD_INFO|sh\n= \n"])
+def test_what_is_no_turn_is_refused(keyturn: Keyturn, native: Path, dialogue: str) -> None:
+    native.with_name("own.template.lines").write_text(dialogue)
+    assert keyturn("template", "test", str(native)).exit_code == Exit.INPUT_REFUSED
+
+
+def test_a_device_may_say_what_looks_like_a_tag(keyturn: Keyturn, file: Path) -> None:
+    file.with_name("Own.lines").write_text(DIALOGUE.replace("< host$", "< [\\#NO_TAG#] host$"))
+    assert all(each["good"] for each in keyturn.json("template", "test", str(file)))
+
+
+def test_the_sections_of_a_template_of_the_field_are_played_in_their_order(
+    keyturn: Keyturn, file: Path
+) -> None:
+    file.write_text('[persist]\nexec "save"\nexpect "*saved"\n[change]\n' + BODY)
+    file.with_name("Own.lines").write_text(DIALOGUE + "\n> save\n< \\nsaved\\n")
+    assert all(each["good"] for each in keyturn.json("template", "test", str(file)))

@@ -21,6 +21,7 @@ from engine.store.clock import now
 from engine.store.database import StoreUnavailable
 from engine.vault.models import secret_version
 from engine.work.conductor import Conductor
+from engine.work.jobs import Secrets, target_of
 from executors.contract import Outcome
 from executors.fake.target import Behaviour
 from tests.unit.operations.room import ACTOR, Room
@@ -69,6 +70,14 @@ def test_what_is_paused_waits(room: Room, switch: str) -> None:
     room.engine(paused=False)
     room.pause("box", paused=False)
     room.claim(asked)
+
+
+def test_what_a_device_is_allowed_reaches_the_executor(room: Room) -> None:
+    room.device("old", weak_algorithms=True)
+    for device_name, allowed in (("box", False), ("old", True)):
+        claimed = room.claim(room.ask(room.account("ann", on=device_name)).operation_id)
+        target = target_of(claimed, Secrets(claimed, room.keys))
+        assert (target.cleartext, target.weak_algorithms) == (False, allowed)
 
 
 def test_no_more_operations_than_connections_work_on_a_device(room: Room) -> None:

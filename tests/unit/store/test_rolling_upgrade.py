@@ -10,7 +10,7 @@ from sqlalchemy import inspect, text
 
 from engine.store.database import Database
 from engine.store.upgrade import SchemaTooNew, SchemaTooOld, check_schema, upgrade
-from tests.migrations import OWN, later_release, narrowing, upgrade_to
+from tests.migrations import HEAD, LATER, OWN, later_release, narrowing, upgrade_to
 from tests.unit.operations.room import Room
 
 
@@ -39,7 +39,7 @@ def test_a_worker_goes_on_while_a_later_release_expands_the_schema(room: Room, t
     room.admin()
     ann, bob = room.account("ann"), room.account("bob", auth="boss@box")
     claimed = room.claim(room.ask(ann).operation_id)
-    expanded(room, tmp_path, "0002")
+    expanded(room, tmp_path, HEAD)
     check_schema(room.database)
     room.ledger().renew(claimed)
     assert room.change(bob) == "succeeded"
@@ -56,30 +56,30 @@ def test_a_worker_goes_on_while_a_later_release_expands_the_schema(room: Room, t
 
 
 def test_its_own_upgrade_leaves_the_later_schema_as_it_is(room: Room, tmp_path: Path) -> None:
-    expanded(room, tmp_path, "0002")
+    expanded(room, tmp_path, HEAD)
     upgrade(room.database)
     with room.database.reading() as connection:
-        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one() == "0003"
-        assert connection.execute(text("SELECT supports FROM engine_state")).scalar_one() == "0002"
-    with later_release(tmp_path / "again", "0002"):
+        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one() == LATER
+        assert connection.execute(text("SELECT supports FROM engine_state")).scalar_one() == HEAD
+    with later_release(tmp_path / "again", HEAD):
         check_schema(room.database)
 
 
 def test_a_later_schema_that_only_later_releases_understand_is_refused(room: Room, tmp_path: Path) -> None:
     check_schema(room.database)
-    expanded(room, tmp_path, "0003")
-    with pytest.raises(SchemaTooNew, match="0003"):
+    expanded(room, tmp_path, LATER)
+    with pytest.raises(SchemaTooNew, match=LATER):
         check_schema(room.database)
     with pytest.raises(SchemaTooNew):
         upgrade(room.database)
     with room.database.reading() as connection:
-        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one() == "0003"
+        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one() == LATER
 
 
 def test_a_later_release_does_not_work_on_this_schema_before_it_has_migrated(
     room: Room, tmp_path: Path
 ) -> None:
-    with later_release(tmp_path / "later", "0002"), pytest.raises(SchemaTooOld, match="keyturn migrate"):
+    with later_release(tmp_path / "later", HEAD), pytest.raises(SchemaTooOld, match="keyturn migrate"):
         check_schema(room.database)
 
 
@@ -100,7 +100,7 @@ def test_every_migration_after_the_second_only_expands_or_says_that_it_does_not(
     assert {name: what for name, what in found.items() if what} == {}
 
 
-HEAD = 'revision = "0004"\nsupports = "{}"\n'
+REVISION = 'revision = "0004"\nsupports = "{}"\n'
 
 
 @pytest.mark.parametrize(
@@ -121,8 +121,8 @@ HEAD = 'revision = "0004"\nsupports = "{}"\n'
     ],
 )
 def test_what_an_older_release_would_stumble_over_is_found(step: str) -> None:
-    assert len(narrowing(HEAD.format("0003") + step)) == 1
-    assert narrowing(HEAD.format("0004") + step) == []
+    assert len(narrowing(REVISION.format("0003") + step)) == 1
+    assert narrowing(REVISION.format("0004") + step) == []
 
 
 @pytest.mark.parametrize(
@@ -137,4 +137,4 @@ def test_what_an_older_release_would_stumble_over_is_found(step: str) -> None:
     ],
 )
 def test_what_an_older_release_does_not_notice_is_let_through(step: str) -> None:
-    assert narrowing(HEAD.format("0003") + step) == []
+    assert narrowing(REVISION.format("0003") + step) == []

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.catalog.states import Action, LoginAs
-from engine.templating.header import MAX_BYTES, OPTIONAL, REQUIRED, TemplateFile, parse_file
+from engine.templating.header import MAX_BYTES, OPTIONAL, REQUIRED, TemplateFile, Tier, parse_file
 from executors.contract import ProofKind, TemplateError, ValueKind
 
 GOOD = """\
@@ -23,6 +23,8 @@ summary: The account changes its own password.
 platform: linux
 login: self
 proof: login
+tier: emulated
+undo: 300
 tags:
   USERNAME: username
   new_password: secret
@@ -44,13 +46,15 @@ def test_a_whole_file_parses() -> None:
         executor="ssh",
         action=Action.CHANGE_SECRET,
         body='exec "passwd"\nend\n',
-        first_line_of_body=14,
+        first_line_of_body=16,
         sha256=hashlib.sha256(GOOD.encode()).hexdigest(),
         version=3,
         summary="The account changes its own password.",
         platform="linux",
         login=LoginAs.SELF,
         proof=ProofKind.LOGIN,
+        tier=Tier.EMULATED,
+        undo=300,
         tags={"USERNAME": ValueKind.USERNAME, "NEW_PASSWORD": ValueKind.SECRET},
     )
 
@@ -82,7 +86,7 @@ def test_the_digest_is_over_the_exact_bytes() -> None:
 def test_the_optional_keys_may_be_left_out() -> None:
     text = "".join(line for line in GOOD.splitlines(True) if line.split(":")[0] not in OPTIONAL)
     file = parse_file(text, "x")
-    assert (file.platform, file.login, file.proof) == ("", None, None)
+    assert (file.platform, file.login, file.proof, file.tier, file.undo) == ("", None, None, None, None)
 
 
 def test_a_template_without_tags_says_so() -> None:
@@ -116,7 +120,7 @@ def test_each_required_key_is_required(key: str) -> None:
         ("version: 3", 'version: "\\UFFFFFFFF"', 1, "YAML forbids"),
         ("version: 3", "version: 3\x00", 1, "YAML forbids"),
         ("version: 3", "version: 3\n  bad: indent", 6, "not YAML"),
-        ("version: 3", "version: '3", 12, "not YAML"),
+        ("version: 3", "version: '3", 14, "not YAML"),
         ("name: linux-own-password", "name: Linux Own", 2, "lower-case"),
         ("name: linux-own-password", "name: ../../etc", 2, "lower-case"),
         ("name: linux-own-password", "name:", 2, "printable"),
@@ -125,13 +129,18 @@ def test_each_required_key_is_required(key: str) -> None:
         ("action: change_secret", "action: dance", 4, "one of change_secret, verify"),
         ("login: self", "login: nobody", 8, "one of self, root, other"),
         ("proof: login", "proof: hope", 9, "one of login, su, none"),
+        ("tier: emulated", "tier: perfect", 10, "one of proven, emulated"),
+        ("tier: emulated", "tier: [proven]", 10, "one value"),
+        ("undo: 300", "undo: 0", 11, "undo must be whole seconds"),
+        ("undo: 300", "undo: 5 minutes", 11, "undo must be whole seconds"),
+        ("undo: 300", "undo: 100000", 11, "undo must be whole seconds"),
         ("summary: The account changes its own password.", "summary: |\n  two\n  lines", 6, "printable"),
         ("summary: The", "summary: The" + "e" * 500, 6, "1 to 500"),
-        ("  USERNAME: username", "  USERNAME: password", 11, "one of username, hostname"),
-        ("  USERNAME: username", "  USER-NAME: username", 11, "letters, digits"),
-        ("  USERNAME: username", "  NEW_PASSWORD: secret", 12, "NEW_PASSWORD is declared twice"),
-        ("  USERNAME: username", "  USERNAME: [username]", 11, "one value"),
-        ("tags:\n  USERNAME: username\n  new_password: secret", "tags: none", 10, "names with their kinds"),
+        ("  USERNAME: username", "  USERNAME: password", 13, "one of username, hostname"),
+        ("  USERNAME: username", "  USER-NAME: username", 13, "letters, digits"),
+        ("  USERNAME: username", "  NEW_PASSWORD: secret", 14, "NEW_PASSWORD is declared twice"),
+        ("  USERNAME: username", "  USERNAME: [username]", 13, "one value"),
+        ("tags:\n  USERNAME: username\n  new_password: secret", "tags: none", 12, "names with their kinds"),
     ],
 )
 def test_a_wrong_header_names_line_and_reason(old: str, new: str, line: int, reason: str) -> None:
@@ -168,7 +177,7 @@ def test_a_wrong_file_names_line_and_reason(text: str | bytes, line: int, reason
 
 def test_a_header_without_body_is_refused() -> None:
     error = failure(GOOD.rpartition("---\n")[0] + "---\n \n")
-    assert error.line == 13
+    assert error.line == 15
     assert "no body" in error.reason
 
 

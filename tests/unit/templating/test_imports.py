@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, update
 
+from engine.catalog.models import credential
+from engine.catalog.rules import add_profile
 from engine.catalog.states import Action
 from engine.templating.header import parse_file
-from engine.templating.imports import BadTemplateName, Change, Imported, NameTaken, store_import
+from engine.templating.imports import (
+    BadTemplateName,
+    Change,
+    Imported,
+    NameTaken,
+    ShippedTemplate,
+    TemplateInUse,
+    retire,
+    store_import,
+)
 from engine.templating.library import tags_of
-from engine.templating.store import list_templates, newest, pinned, sync
+from engine.templating.store import UnknownTemplate, list_templates, newest, pinned, sync
 from executors.contract import TemplateError
-from tests.unit.scene import audited
+from tests.unit.scene import audited, given_credential, given_device, zone
 
 NAME = "ssh/change-password/own"
 BODY = 'expect "#"\nexec "passwd"\nexpect "*word:"\nexec "[#COE_SENHA#]"\nexec "[#new_password#]"\nend'
@@ -126,3 +137,64 @@ def test_a_template_with_a_header_must_load_and_be_of_its_own_name(connection: C
         stored(connection, NATIVE, "other", None, None)
     with pytest.raises(TemplateError, match="NEW_PASWORD"):
         stored(connection, NATIVE.replace("[#NEW_PASSWORD#]", "[#NEW_PASWORD#]"), "own", None, None)
+
+
+# Out of use
+
+
+def test_a_retired_name_is_gone_and_its_versions_stay(connection: Connection) -> None:
+    first, second = stored(connection).template, stored(connection, BODY + "\n").template
+    assert retire(connection, "ann", NAME) == second
+    assert list_templates(connection) == []
+    with pytest.raises(UnknownTemplate):
+        newest(connection, NAME)
+    for one in (first, second):
+        assert pinned(connection, one.id, one.sha256).content == one.content
+    assert audited(connection)[-1] == ("template.retire", f"template {NAME}")
+    with pytest.raises(UnknownTemplate):
+        retire(connection, "ann", NAME)
+
+
+def test_importing_it_again_brings_it_back(connection: Connection) -> None:
+    stored(connection)
+    retire(connection, "ann", NAME)
+    assert stored(connection).change is Change.CHANGED
+    assert newest(connection, NAME).version == 1
+
+
+def test_what_the_release_ships_is_not_retired(connection: Connection) -> None:
+    sync(connection, "keyturn")
+    with pytest.raises(ShippedTemplate, match="only imported ones are retired"):
+        retire(connection, "ann", "linux-own-password")
+    assert newest(connection, "linux-own-password").source == "shipped"
+
+
+def test_what_a_profile_or_a_credential_uses_is_not_retired(connection: Connection) -> None:
+    stored(connection)
+    zone(connection)
+    given_device(connection)
+    given_credential(connection, "svc@web1", template=NAME)
+    mine = {"executor": "ssh", "service": "ssh", "templates": {"change_secret": NAME}}
+    add_profile(connection, "ann", {"name": "mine", **mine})
+    with pytest.raises(TemplateInUse, match="used by the profile mine, the credential svc@web1; give them"):
+        retire(connection, "ann", NAME)
+    assert newest(connection, NAME).name == NAME
+
+
+def test_a_refusal_names_the_first_of_many(connection: Connection) -> None:
+    stored(connection)
+    zone(connection)
+    given_device(connection)
+    for number in range(7):
+        given_credential(connection, f"s{number}@web1", template=NAME)
+    with pytest.raises(TemplateInUse, match="s4@web1 and 2 more; give"):
+        retire(connection, "ann", NAME)
+
+
+def test_a_retired_credential_uses_nothing(connection: Connection) -> None:
+    stored(connection)
+    zone(connection)
+    given_device(connection)
+    made = given_credential(connection, "svc@web1", template=NAME)
+    connection.execute(update(credential).where(credential.c.id == made.id).values(state="retired"))
+    assert retire(connection, "ann", NAME).name == NAME

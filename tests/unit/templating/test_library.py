@@ -64,7 +64,7 @@ class EchoProgram:
         return tags_of(parse_text(self.body))
 
     def has(self, section: Section) -> bool:
-        return section is Section.CHANGE
+        return section is Section.CHANGE or f"[{section}]" in self.body
 
     def describe(self, values: Values) -> Sequence[str]:  # noqa: ARG002 - the contract's
         return [self.body]
@@ -135,6 +135,17 @@ def test_a_tag_that_does_not_exist_is_named_with_its_line() -> None:
     error = refusal(template("set [#NEW_PASWORD#]", "NEW_PASWORD: secret"))
     assert "there is no tag [#NEW_PASWORD#]; known: USERNAME" in error.reason
     assert error.line == 9
+
+
+def test_a_change_that_the_target_undoes_by_itself_needs_lines_that_confirm_it() -> None:
+    assert "add a [persist] section" in refusal(template("set", "", undo="300")).reason
+    load_and_check(template("set\n[persist]\nkeep", "", undo="300"), ECHO)
+
+
+@pytest.mark.parametrize("file", SHIPPED, ids=lambda file: file.name)
+def test_every_shipped_template_says_what_it_was_tried_on(file: TemplateFile) -> None:
+    """Those of the executor `fake` have no product to be tried on."""
+    assert (file.tier is None) is (file.executor == "fake")
 
 
 def test_a_template_of_another_executor_is_refused() -> None:

@@ -34,7 +34,17 @@ secrets = st.builds(Secret, st.text(max_size=20))
 logins = st.builds(Login, texts, secrets, st.sampled_from(SecretKind))
 seconds = st.floats(0, 1e6)
 plain_targets = st.builds(
-    Target, texts, texts, st.integers(0, 65535), st.tuples(texts), st.booleans(), seconds, seconds, st.none()
+    Target,
+    texts,
+    texts,
+    st.integers(0, 65535),
+    st.tuples(texts),
+    st.booleans(),
+    seconds,
+    seconds,
+    st.none(),
+    cleartext=st.booleans(),
+    weak_algorithms=st.booleans(),
 )
 targets = st.one_of(
     plain_targets,

@@ -22,7 +22,7 @@ def device(platform: str, **settings: Any) -> Device:
     return Device(product, [*accounts, *services], **settings)
 
 
-UNIX = ("debian", "rhel", "suse", "freebsd", "aix", "solaris")
+UNIX = ("debian", "rhel", "suse", "alpine", "freebsd", "openbsd", "aix", "solaris")
 
 
 class Seat:

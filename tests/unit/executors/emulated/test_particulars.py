@@ -8,7 +8,7 @@ from executors.emulated.account import Access, Lies, Rules
 from executors.emulated.device import Device
 from executors.emulated.platforms.gaia import EXPERT
 from executors.emulated.platforms.routers import ENABLE
-from executors.emulated.trouble import Drop, Point
+from executors.emulated.trouble import Drop, Point, Silence
 from tests.unit.executors.emulated.talking import NEW, OLD, Seat, device
 
 
@@ -377,3 +377,94 @@ def test_a_late_change_is_forgotten_by_a_restart() -> None:
     target.reload()
     time.seconds = 61.0
     assert target.opens("admin", OLD)
+
+
+@pytest.mark.parametrize("platform", ["debian", "alpine", "aix", "solaris", "freebsd", "openbsd"])
+def test_sshd_runs_passwd_instead_of_a_command_when_the_password_has_expired(platform: str) -> None:
+    target = device(platform)
+    account = target.find("op")
+    assert account is not None
+    account.must_change = True
+    console = target.open("op", "id -u")
+    shown = console.feed(b"") + b"".join(console.feed(f"{line}\r".encode()) for line in (OLD, NEW, NEW))
+    assert b"uid" not in shown
+    assert (console.over, console.status) == (True, 0)
+    assert target.opens("op", NEW)
+
+
+@pytest.mark.parametrize("platform", ["debian", "alpine", "aix", "solaris", "freebsd", "openbsd"])
+def test_without_a_terminal_an_expired_password_is_only_complained_about(platform: str) -> None:
+    target = device(platform)
+    account = target.find("op")
+    assert account is not None
+    account.must_change = True
+    console = target.open("op", "id -u", terminal=False)
+    assert b"Password change required but no TTY available." in console.feed(b"")
+    assert (console.over, console.status) == (True, 1)
+
+
+def test_a_silent_device_does_not_care_for_the_end_of_its_input() -> None:
+    target = device("debian", troubles={Point.AFTER_CHANGE: [Silence()]})
+    console = target.open("root", "chpasswd", terminal=False)
+    console.feed(f"op:{NEW}\n".encode())
+    assert console.end_of_input() == []
+    assert not console.over
+    assert target.opens("op", NEW)
+
+
+@pytest.mark.parametrize("left", [("abort",), ("\x03",), ()])
+def test_an_entry_of_fortios_that_is_not_kept_was_never_there(left: tuple[str, ...]) -> None:
+    target = device("fortios")
+    seat = Seat(target)
+    assert "new entry 'ann' added" in seat.lines(("config system admin", "edit ann", "set password NEW"))
+    seat.lines(left)
+    seat.console.end_of_input()
+    assert target.find("ann") is None
+
+
+def test_aix_lists_an_account_and_whether_it_is_locked() -> None:
+    target = device("aix")
+    seat = Seat(target)
+    assert "op id=202 account_locked=false" in seat.say("lsuser -a id account_locked op")
+    account = target.find("op")
+    assert account is not None
+    account.locked = True
+    assert "account_locked=true" in seat.say("lsuser -a id account_locked op")
+    assert '3004-687 User "ann" does not exist.' in seat.say("lsuser -a id account_locked ann")
+
+
+@pytest.mark.parametrize(
+    ("platform", "file"),
+    [("alpine", "/etc/shadow"), ("freebsd", "/etc/master.passwd"), ("openbsd", "/etc/master.passwd")],
+)
+def test_only_root_reads_the_file_with_the_hashes(platform: str, file: str) -> None:
+    target = device(platform)
+    line = f"awk -F: -v user=op '$1 == user' {file}"
+    assert "state usable" in Seat(target, "root").say(line)
+    assert f"can't open file {file}" in Seat(target, "op").say(line)
+    assert "state" not in Seat(target, "root").say(line.replace("=op", "=ann")).replace(line, "")
+
+
+def test_panos_says_whether_something_waits_for_a_commit() -> None:
+    seat = Seat(device("panos"))
+    assert "\nno\n" in seat.lines(("configure", "check pending-changes"))
+    assert "\nyes\n" in seat.lines(
+        ("set mgt-config users op password", "NEW", "NEW", "check pending-changes")
+    )
+
+
+@pytest.mark.parametrize(
+    ("platform", "before", "line", "shown", "missing"),
+    [
+        ("f5", (), "list auth user {} description", "auth user op {", "01020036:3:"),
+        ("panos", ("configure",), "show mgt-config users {} permissions", "role-based", "Server error"),
+        ("ilo", (), "show /map1/accounts1/{}", "username=op", "INVALID TARGET"),
+    ],
+)
+def test_a_device_shows_one_account(
+    platform: str, before: tuple[str, ...], line: str, shown: str, missing: str
+) -> None:
+    seat = Seat(device(platform))
+    seat.lines(before)
+    assert shown in seat.say(line.format("op"))
+    assert missing in seat.say(line.format("ann"))

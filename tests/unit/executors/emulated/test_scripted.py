@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from executors.contract import Outcome, Transcript
@@ -15,14 +13,6 @@ from executors.language.patterns import regex
 from executors.terminal.conversation import converse
 from tests.unit.executors.emulated.talking import NEW, OLD, device
 from tests.unit.executors.language.played import values
-from tests.unit.executors.language.test_golden_field import HOSTILE as HOSTILE_EVERYWHERE
-from tests.unit.executors.language.test_golden_field import (
-    TERMINAL_CASES,
-    all_values,
-    lines_of,
-    parsed,
-    written,
-)
 
 OWN = """
 set-read-timeout 10
@@ -139,20 +129,6 @@ def test_a_regular_expression_without_an_example_says_what_to_do() -> None:
     pattern, _ = regex("/(?<=ab)c(?=d)/")
     with pytest.raises(NoExample, match="Write its `Offer` by hand"):
         example(pattern, {})
-
-
-@pytest.mark.parametrize("echoes", [False, True])
-@pytest.mark.parametrize("path", TERMINAL_CASES, ids=lambda path: path.name)
-def test_a_mirror_hears_the_lines_written_by_hand(path: Path, echoes: bool) -> None:
-    steps = parsed(path).steps
-    for secret in HOSTILE_EVERYWHERE:
-        known = all_values(secret)
-        mirror = ScriptedDevice(dialogue_of(steps, known), echoes=echoes)
-        channel = ConsoleChannel(mirror.open(), chunk=7)
-        report = converse(channel, steps, known, Transcript(), channel.clock)
-        typed = [written(text, known).rstrip("\r\n") for sign, text in lines_of(path) if sign != "<"]
-        assert (secret, "".join(mirror.received)) == (secret, "".join(typed)), report
-        assert report.outcome is Outcome.OK, report
 
 
 def run(target: object, body: str = OWN, *, chunk: int = 65536, clock: JumpingClock | None = None) -> Outcome:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 from executors.contract import Secret, Value, ValueKind, Values
 
@@ -49,6 +50,8 @@ class PlayedTerminal:
     def __init__(self, turns: Sequence[Turn], chunk: int = 65536) -> None:
         self.clock = PlayedClock()
         self.heard = b""
+        self.early: list[bytes] = []
+        """What was sent while the target still had words to say before it listens."""
         self._turns = list(turns)
         self._chunk = chunk
         self._ahead = b""  # heard before its turn
@@ -57,7 +60,14 @@ class PlayedTerminal:
     def is_over(self) -> bool:
         return not any(isinstance(turn, Hears) for turn in self._turns)
 
+    @property
+    def has_said_all(self) -> bool:
+        return not any(isinstance(turn, Says) and turn.data.strip() for turn in self._turns)
+
     def send(self, data: bytes) -> None:
+        unread = takewhile(lambda turn: not isinstance(turn, Hears), self._turns)
+        if any(isinstance(turn, Says) and turn.data.strip() for turn in unread) and not self._ahead:
+            self.early.append(data)
         self.heard += data
         self._ahead += data
 

@@ -146,6 +146,7 @@ CASES: list[Case] = [
         'exec "x -password [#NEW_PASSWORD#]"\n',
     ),
     ("literal-secret", "ssh", 'exec "vault.sh --keystore-password VaultX"\n', 'exec "set password policy"\n'),
+    ("literal-secret", "ssh", 'exec "vault.sh -k x.jks -p VaultX"\n', 'exec "mkdir -p VarLibX"\n'),
     ("literal-secret", "ssh", 'exec "Xy7@longer"\n', 'exec "show interface Gi0/1"\n'),
     (
         "literal-secret",
@@ -236,12 +237,14 @@ def test_a_comment_that_names_another_product_is_noted() -> None:
 
 
 def test_the_folders_say_executor_and_action() -> None:
-    place = place_of(PurePath("some/where/Windows RM/Change password/A.B (c)+"))
-    assert (place.executor, place.action, place.name) == ("winrm", "change_secret", "A.B (c)+")
+    place = place_of(PurePath("some/where/Windows RM/Change password/A.B - c_2"))
+    assert (place.executor, place.action, place.name) == ("winrm", "change_secret", "A.B - c_2")
     assert place.findings == ()
 
 
-@pytest.mark.parametrize("name", ["Lights-Out (iLO)'", "MDM CDP -  Child", " x"])
+@pytest.mark.parametrize(
+    "name", ["Lights-Out'", "MDM CDP -  Child", " x", "Admin + Expert", "node (5 checks)"]
+)
 def test_odd_file_names_are_noted(name: str) -> None:
     assert [each.code for each in place_of(PurePath("SSH/Delete user") / name).findings] == ["odd-file-name"]
 

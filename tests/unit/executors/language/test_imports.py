@@ -19,7 +19,7 @@ TERMINAL = Path(executors.terminal.__file__).parent
     "path", sorted([*LANGUAGE.glob("*.py"), *TERMINAL.glob("*.py")]), ids=lambda path: path.name
 )
 def test_only_the_standard_library_and_the_contract_are_imported(path: Path) -> None:
-    own = ["executors.terminal"] if path.parent == TERMINAL else []
+    own = ["executors.terminal", "executors.decorators"] if path.parent == TERMINAL else []
     ours = ("executors.contract", "executors.language", *own)
     for node in ast.walk(ast.parse(path.read_text())):
         names = [node.module] if isinstance(node, ast.ImportFrom) else []

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from executors.terminal.screen import KEPT, Screen
 
 
-def read(data: str, echoes: list[str], size: int) -> str:
+def read(data: str, echoes: list[str], size: int, *, secret: bool = False, ends_line: bool = True) -> str:
     screen = Screen()
     for echo in echoes:
-        screen.typed(echo, ends_line=True)
+        screen.typed(echo, ends_line=ends_line, is_secret=secret)
     encoded = data.encode()
     for at in range(0, len(encoded), size):
         screen.feed(encoded[at : at + size])
@@ -39,6 +40,22 @@ def test_an_echo_is_taken_out_once() -> None:
 
 def test_a_whole_echo_without_its_line_end_is_one_when_the_target_rests() -> None:
     assert read("# show", ["show"], 2) == "# "
+
+
+@pytest.mark.parametrize("ends_line", [True, False])
+def test_a_prompt_that_looks_like_the_secret_is_a_prompt(ends_line: bool) -> None:
+    assert read("#", ["#"], 1, secret=True, ends_line=ends_line) == "#"
+    assert read("#\nhost ", ["#"], 1, secret=True, ends_line=ends_line) == "\nhost "
+
+
+def test_an_echo_right_where_it_was_typed_is_one_whatever_stood_before() -> None:
+    screen = Screen()
+    screen.feed(b"Password")
+    screen.consume(len("Password"))
+    screen.typed("Password9", ends_line=True)
+    screen.feed(b"Pass")
+    screen.feed(b"word9\r\nPassword")
+    assert screen.text == "\nPassword"
 
 
 def test_half_an_echo_is_text_when_the_target_rests() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from executors.ssh.dialogue import REST_SECONDS
+
 
 @dataclass(frozen=True, slots=True)
 class Says:
@@ -60,6 +62,8 @@ class ScriptedStream:
             raise TimeoutError
         if isinstance(turn, Exits):
             return b""
+        if isinstance(turn, Hears) and seconds <= REST_SECONDS:
+            raise TimeoutError
         raise AssertionError(f"the target waits for {turn}, but is read from; heard so far: {self._heard!r}")
 
     def send(self, data: bytes) -> None:

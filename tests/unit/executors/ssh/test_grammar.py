@@ -30,7 +30,7 @@ WRONG = [
     ('run a\n  maybe "x" y\n  input z', 3, "do not go together"),
     ('run a\n  answer "x y', 2, "not closed"),
     ("run a\n  answer x y", 2, "not closed"),
-    ('run a\n  answer "x\\n" y', 2, "not closed"),
+    ('run a\n  answer "x\\t" y', 2, "not closed"),
     ('run a\n  answer "" y', 2, "empty"),
     ('run a\n  answer "x"y', 2, "not closed"),
     ('run a\n  refuse sometimes "x"', 2, "unknown outcome"),
@@ -199,3 +199,8 @@ def test_the_library_for_linux_is_complete() -> None:
 
 def _program(body: str) -> SshProgram:
     return grammar.parse(body)
+
+
+def test_a_program_of_shells_alone_wants_its_secrets_proven_at_a_terminal() -> None:
+    assert grammar.parse('shell\n  answer "# " x\n[status]\nshell').settings == {"terminal": "yes"}
+    assert grammar.parse('run passwd\n[status]\nshell\n  answer "# " x').settings == {}
