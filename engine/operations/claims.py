@@ -51,6 +51,12 @@ class DeviceRef:
     cleartext: bool  # whether secrets may be sent unencrypted
     weak_algorithms: bool  # whether ssh may use algorithms that are no longer safe
 
+    @property
+    def consents(self) -> dict[str, bool]:
+        """Those that it gives; an attempt under one is audited with it."""
+        given = {"cleartext": self.cleartext, "weak_algorithms": self.weak_algorithms}
+        return {name: True for name, yes in given.items() if yes}
+
 
 @dataclass(frozen=True, slots=True)
 class Claim:
@@ -172,7 +178,8 @@ def _claim(
         _charge(connection, operation_id, _charged(logs_in, others), budgets)
     epoch = _take(connection, own, worker, lease)
     _share(connection, operation_id, others)
-    attempts = _start(connection, row, epoch, worker, lease, plan, logs_in, own.name)
+    reached = _device(connection, row.device_id)
+    attempts = _start(connection, row, epoch, worker, lease, plan, logs_in, own.name, reached)
     facts = _facts(connection, row, plan, own, others, status, limits)
     changes = action in CHANGING and not facts.sent and not facts.committed
     if changes and allowed(CredentialState(row.credential_state), CredentialState.CHANGING):
@@ -188,7 +195,7 @@ def _claim(
         worker=worker,
         until=until,
         credential=own,
-        device=_device(connection, row.device_id),
+        device=reached,
         zone=row.zone,
         plan=plan,
         budgets=budgets,
@@ -366,6 +373,7 @@ def _start(
     plan: Plan,
     logs_in: CredentialRef,
     name: str,
+    reached: DeviceRef,
 ) -> int:
     template = plan.template
     pinned = {
@@ -394,7 +402,7 @@ def _start(
         object=name,
         operation_id=row.id,
         epoch=epoch,
-        details={"action": row.action, "attempt": int(taken)},
+        details={"action": row.action, "attempt": int(taken), **reached.consents},
     )
     return int(taken)
 

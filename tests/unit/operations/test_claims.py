@@ -16,6 +16,7 @@ from engine.operations.due import due
 from engine.operations.errors import LeaseLost, NotClaimed, Postponed
 from engine.operations.ledger import Evidence, Tried
 from engine.operations.models import operation
+from engine.record.models import audit_entry
 from engine.rotation.protocol import Close, Result
 from engine.store.clock import now
 from engine.store.database import StoreUnavailable
@@ -78,6 +79,17 @@ def test_what_a_device_is_allowed_reaches_the_executor(room: Room) -> None:
         claimed = room.claim(room.ask(room.account("ann", on=device_name)).operation_id)
         target = target_of(claimed, Secrets(claimed, room.keys))
         assert (target.cleartext, target.weak_algorithms) == (False, allowed)
+
+
+def test_what_works_under_a_devices_consent_is_audited_with_it(room: Room) -> None:
+    room.device("old", weak_algorithms=True, cleartext=True)
+    for name, on, consents in (("ann", "old", {"weak_algorithms", "cleartext"}), ("bob", "box", set())):
+        asked = room.ask(room.account(name, on)).operation_id
+        room.claim(asked)
+        with room.database.reading() as connection:
+            wanted = (audit_entry.c.operation_id == asked, audit_entry.c.action == "operation.claimed")
+            [details] = connection.execute(select(audit_entry.c.details).where(*wanted)).scalars()
+        assert set(details) - {"action", "attempt"} == consents
 
 
 def test_no_more_operations_than_connections_work_on_a_device(room: Room) -> None:
