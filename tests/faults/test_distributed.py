@@ -17,7 +17,7 @@ from tests.peers.availability import require_peer
 KILLS, OTHERS = 30, 5
 
 
-@pytest.mark.timeout(1200)
+@pytest.mark.timeout(2700)
 def test_a_storm_of_faults_loses_nothing_and_everything_ends(tmp_path: Path) -> None:
     require_peer("sshd", sshd_peer.available(), sshd_peer.HOW)
     require_peer("postgresql", postgres_peer.available(), postgres_peer.HOW)
@@ -35,7 +35,7 @@ def test_a_storm_of_faults_loses_nothing_and_everything_ends(tmp_path: Path) -> 
     assert sum(tally.at_work) >= KILLS, "workers were killed that did nothing"
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1500)
 def test_while_the_database_is_away_nothing_is_sent_and_afterwards_all_goes_on(tmp_path: Path) -> None:
     require_peer("postgresql", postgres_peer.available(), postgres_peer.HOW)
     require_peer("redis", redis_peer.available(), redis_peer.HOW)

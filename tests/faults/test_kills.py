@@ -23,7 +23,7 @@ def base() -> Iterator[Path]:
     shutil.rmtree(made)
 
 
-@pytest.mark.timeout(1200)
+@pytest.mark.timeout(2700)
 def test_two_thousand_kills_lose_nothing_and_reach_every_point() -> None:
     seed = random.randrange(2**32)
     print(f"seed {seed}")
